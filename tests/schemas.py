@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import json
 import types
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import (
     keys,
@@ -96,7 +97,7 @@ def _of(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
         return {"enum": [member.value for member in kind]}
     if kind.__name__ not in definitions:
         hints = get_type_hints(kind)
-        names = [field.name for field in dataclasses.fields(kind)]
+        names = [field.name for field in msgspec.structs.fields(kind)]
         definitions[kind.__name__] = {
             "type": "object",
             "description": kind.__doc__.split("\n", maxsplit=1)[0],

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import asdict, replace
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.names import split_registry
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.choose_images import (

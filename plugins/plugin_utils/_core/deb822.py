@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class IndexChecksum:
+class IndexChecksum(msgspec.Struct, frozen=True):
     """One line of checksums in ``InRelease``."""
 
     #: Hexadecimal digits.

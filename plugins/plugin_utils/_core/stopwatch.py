@@ -12,17 +12,17 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+import msgspec
 
 from .records import decode, encode
 
 ItemT = TypeVar("ItemT")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """A step that took time. Its moments are seconds since 1970."""
 
     #: What was done, for example ``read``.
@@ -37,8 +37,7 @@ class Span:
     seconds: float
 
 
-@dataclass(slots=True)
-class _Recording:
+class _Recording(msgspec.Struct):
     file: Path | None = None
     whose: Callable[[], tuple[str, str]] = lambda: ("", "")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 import json
-from dataclasses import replace
 from types import SimpleNamespace
 
 import jsonschema
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 import schemas
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import ask_target, output

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
 import jsonschema
+import msgspec
 import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -125,8 +125,8 @@ def test_nothing_is_signed_without_consent():
 
 @pytest.mark.usefixtures("bob")
 def test_uncommitted_changes_and_failed_tests_are_shown(machine):
-    facts = dataclasses.replace(FACTS, commit=Commit("0" * 40, 0, clean=False))
-    failed = dataclasses.replace(GATE, failed=("roles/web/tests/test_it.py::test_\x1b[31m",))
+    facts = msgspec.structs.replace(FACTS, commit=Commit("0" * 40, 0, clean=False))
+    failed = msgspec.structs.replace(GATE, failed=("roles/web/tests/test_it.py::test_\x1b[31m",))
     add(machine("alice"), KeyInMemory(), provenance_statement(IMAGE, facts), gate_statement(IMAGE, failed))
     output = sign("httpd-php", "--yes")
     assert "WITH UNCOMMITTED CHANGES" in output
@@ -161,9 +161,9 @@ def test_a_provenance_that_is_about_something_else_is_not_signed(machine, subjec
 
 @pytest.mark.usefixtures("bob")
 def test_only_the_newest_statements_about_this_image_are_signed(machine):
-    older = dataclasses.replace(FACTS, finished="2026-11-29T01:00:00Z")
+    older = msgspec.structs.replace(FACTS, finished="2026-11-29T01:00:00Z")
     other = TierImage(IMAGE.tier, f"sha256:{'0' * 64}", CONFIG, IMAGE.layers)
-    late = dataclasses.replace(GATE, tested="2026-12-01T01:00:00Z")
+    late = msgspec.structs.replace(GATE, tested="2026-12-01T01:00:00Z")
     add(machine("alice"), KeyInMemory(), provenance_statement(IMAGE, older), *STATEMENTS, gate_statement(other, late))
     sign("httpd-php", "--yes")
     signed = [each.statement for each in stored_statements(LocalRecords(), CONFIG) if len(each.keys) == 2]
@@ -177,7 +177,7 @@ def test_a_tier_means_its_newest_image(machine):
     newest, oldest = f"sha256:{'e' * 64}", f"sha256:{'1' * 64}"
     for config, day in ((oldest, 1), (newest, 3), (CONFIG, 2)):
         finished = f"2026-12-0{day}T00:00:00Z"
-        facts = dataclasses.replace(FACTS, finished=finished)
+        facts = msgspec.structs.replace(FACTS, finished=finished)
         if config == CONFIG:
             note_facts(records, config, facts)
         else:
@@ -190,7 +190,7 @@ def test_a_tier_means_its_newest_image(machine):
 def test_a_tier_in_two_chains_is_ambiguous(machine):
     records = machine("alice")
     for chain, config in (("shop", CONFIG), ("blog", f"sha256:{'1' * 64}")):
-        note_facts(records, config, dataclasses.replace(FACTS, chain=chain))
+        note_facts(records, config, msgspec.structs.replace(FACTS, chain=chain))
     output = run("records", "list", "httpd-php", code=2)
     assert f"is in several chains; name one of these images instead: blog: sha256:{'1' * 64}, shop: {CONFIG}" in output
 

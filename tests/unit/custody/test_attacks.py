@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.verification import Verifier
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import TrustError

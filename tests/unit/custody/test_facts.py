@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import datetime
 
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.outside_inputs import DigestedInput
@@ -44,10 +44,10 @@ def test_facts_come_back(records):
 
 
 def test_tests_that_failed_do_not_replace_those_that_passed(records):
-    note_gate(records, CONFIG, dataclasses.replace(GATE, failed=("x",)))
+    note_gate(records, CONFIG, msgspec.structs.replace(GATE, failed=("x",)))
     assert noted_gate(records, CONFIG) is None
     note_gate(records, CONFIG, GATE)
-    note_gate(records, CONFIG, dataclasses.replace(GATE, failed=("x",)))
+    note_gate(records, CONFIG, msgspec.structs.replace(GATE, failed=("x",)))
     assert noted_gate(records, CONFIG) == GATE
 
 
@@ -62,7 +62,7 @@ def planned(make_tier):
     def plan(name="web", parent="base", **options):
         builder = options.pop("builder", "ci-1")
         inputs = options.pop("inputs", ())
-        tier = dataclasses.replace(make_tier(name, parent), **options)
+        tier = msgspec.structs.replace(make_tier(name, parent), **options)
         return Planned("shop", tier, Action.BUILD, None, {}, None, inputs=inputs, builder=builder)
 
     return plan

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.build_facts import (
@@ -75,7 +75,7 @@ class World:
     def facts(self, image, **changes):
         found = image.labels
         own = {"tier": found[labels.TIER], "team": found[labels.TEAM], "layer": image.layers[-1]}
-        return dataclasses.replace(FACTS, **{**own, **changes})
+        return msgspec.structs.replace(FACTS, **{**own, **changes})
 
     def sign(self, key=None, **options):
         signer = key or self.key
@@ -128,7 +128,7 @@ def test_a_signature_of_a_different_key_does_not_count(world):
 
 def test_new_facts_are_signed_and_the_rest_is_not(world):
     world.sign()
-    note_gate(world.records, world.php.id, dataclasses.replace(GATE, tested="2026-12-01T00:00:00Z"))
+    note_gate(world.records, world.php.id, msgspec.structs.replace(GATE, tested="2026-12-01T00:00:00Z"))
     assert world.sign().signatures == {"corebuild": 0, "httpd-php": 1}
 
 
@@ -167,13 +167,13 @@ def test_an_image_without_facts_is_not_signed_and_a_sentence_says_so(world):
 )
 def test_facts_of_a_different_image_are_not_signed(world, changes):
     facts = noted_facts(world.records, world.php.id)
-    note_facts(world.records, world.php.id, dataclasses.replace(facts, **changes))
+    note_facts(world.records, world.php.id, msgspec.structs.replace(facts, **changes))
     assert set(world.sign().unsigned) == {"httpd-php"}
     assert world.statements(world.php) == {}
 
 
 def test_tests_of_a_different_tier_are_not_signed(world):
-    note_gate(world.records, world.php.id, dataclasses.replace(GATE, tier="corebuild"))
+    note_gate(world.records, world.php.id, msgspec.structs.replace(GATE, tier="corebuild"))
     world.sign()
     assert set(world.statements(world.php)) == {PROVENANCE, SIGNATURE}
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
+import msgspec
 import pytest
 from google.protobuf import json_format
 from in_toto_attestation.predicates.provenance.v1.provenance_pb2 import Provenance
@@ -120,7 +120,7 @@ def test_provenance_names_everything_that_the_image_was_made_from(predicate):
         ),
         ({"commit": Commit("v2", 0), "source": None}, {"version": "v2", "clean": True}, None),
         (
-            {"source": dataclasses.replace(FACTS.source, repository="", branch="")},
+            {"source": msgspec.structs.replace(FACTS.source, repository="", branch="")},
             {"repository": "", "branch": "", "commit": COMMIT, "clean": True},
             {"name": "source", "digest": {"gitCommit": COMMIT}},
         ),
@@ -128,7 +128,7 @@ def test_provenance_names_everything_that_the_image_was_made_from(predicate):
     ids=["unknown", "collection", "installed role", "no remote"],
 )
 def test_the_source_of_a_role_that_is_not_in_a_usual_repository(changes, source, dependency):
-    statement = provenance_statement(IMAGE, dataclasses.replace(FACTS, **changes))
+    statement = provenance_statement(IMAGE, msgspec.structs.replace(FACTS, **changes))
     json_format.ParseDict(published(statement), Provenance())
     definition = statement.predicate["buildDefinition"]
     assert definition["externalParameters"].get("source") == source
@@ -138,15 +138,15 @@ def test_the_source_of_a_role_that_is_not_in_a_usual_repository(changes, source,
 
 @pytest.mark.parametrize(("role", "around"), [(False, True), (True, False)])
 def test_a_source_is_clean_only_if_all_files_are(role, around):
-    facts = dataclasses.replace(
-        FACTS, commit=Commit(COMMIT, 0, clean=role), source=dataclasses.replace(FACTS.source, clean=around)
+    facts = msgspec.structs.replace(
+        FACTS, commit=Commit(COMMIT, 0, clean=role), source=msgspec.structs.replace(FACTS.source, clean=around)
     )
     definition = provenance_statement(IMAGE, facts).predicate["buildDefinition"]
     assert definition["externalParameters"]["source"]["clean"] is False
 
 
 def test_the_provenance_of_a_base_has_no_role_and_no_parent():
-    facts = dataclasses.replace(FACTS, role=None, commit=None, source=None, cage={}, ansible_core="", parent=None)
+    facts = msgspec.structs.replace(FACTS, role=None, commit=None, source=None, cage={}, ansible_core="", parent=None)
     statement = provenance_statement(IMAGE, facts)
     json_format.ParseDict(published(statement), Provenance())
     definition = statement.predicate["buildDefinition"]
@@ -156,7 +156,7 @@ def test_the_provenance_of_a_base_has_no_role_and_no_parent():
 
 
 def test_a_build_with_the_same_content_names_what_it_really_made():
-    statement = provenance_statement(IMAGE, dataclasses.replace(FACTS, built=f"sha256:{'12' * 32}"))
+    statement = provenance_statement(IMAGE, msgspec.structs.replace(FACTS, built=f"sha256:{'12' * 32}"))
     message = json_format.ParseDict(published(statement), Provenance())
     assert [each.name for each in message.run_details.byproducts] == ["who", "same content"]
     assert message.run_details.byproducts[1].digest["sha256"] == "12" * 32
@@ -190,13 +190,13 @@ def test_a_gate_is_a_test_result():
     ("kind", "contracts", "said"), [("own", True, None), ("own", False, "none"), ("contract", False, None)]
 )
 def test_a_gate_says_if_a_tier_has_no_contracts(kind, contracts, said):
-    folder = dataclasses.replace(GATE.folders[0], kind=kind, contracts=contracts)
-    statement = gate_statement(IMAGE, dataclasses.replace(GATE, folders=(folder,)))
+    folder = msgspec.structs.replace(GATE.folders[0], kind=kind, contracts=contracts)
+    statement = gate_statement(IMAGE, msgspec.structs.replace(GATE, folders=(folder,)))
     assert statement.predicate["configuration"][0]["annotations"].get("contracts") == said
 
 
 def test_a_failed_test_fails_the_gate():
-    assert gate_statement(IMAGE, dataclasses.replace(GATE, failed=("x",))).predicate["result"] == "FAILED"
+    assert gate_statement(IMAGE, msgspec.structs.replace(GATE, failed=("x",))).predicate["result"] == "FAILED"
 
 
 @pytest.mark.parametrize("statement", [provenance_statement(IMAGE, FACTS), gate_statement(IMAGE, GATE)])
@@ -223,7 +223,7 @@ def test_a_signature_is_the_statement_of_cosign():
 
 
 def test_equal_facts_give_equal_bytes():
-    shuffled = dataclasses.replace(FACTS, parts=dict(reversed(FACTS.parts.items())))
+    shuffled = msgspec.structs.replace(FACTS, parts=dict(reversed(FACTS.parts.items())))
     first, second = (write_statement(provenance_statement(IMAGE, each)) for each in (FACTS, shuffled))
     assert first == second
     assert read_statement(first, "x").digests() == {MANIFEST, CONFIG, LAYER}

@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment import kubernetes, roll_out
@@ -39,7 +40,7 @@ def store(monkeypatch, tmp_path):
 
 
 def with_image(service, image, **changes):
-    return dataclasses.replace(service, image=dataclasses.replace(service.image, reference=image), **changes)
+    return msgspec.structs.replace(service, image=msgspec.structs.replace(service.image, reference=image), **changes)
 
 
 def site(image="good", **changes) -> Site:
@@ -47,7 +48,7 @@ def site(image="good", **changes) -> Site:
 
 
 def deployment(store, wanted=SITE, said=None, secrets=SECRETS, *, keeps_images=False, **settings):
-    groups = kubernetes.render(wanted, dataclasses.replace(CLUSTER, **settings), secrets)
+    groups = kubernetes.render(wanted, msgspec.structs.replace(CLUSTER, **settings), secrets)
     say = (said if said is not None else []).append
     return ClusterDeployment(InMemory(store), wanted, "shop", groups, say, keeps_images)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment import deployment_record, site_lock
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.deployed import (

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import subprocess
 
+import msgspec
 import pytest
 import yaml
 
@@ -26,7 +27,7 @@ IDS = {"password": ("ID", "shop_password_x")}
 
 
 def render(**changes) -> list[dict]:
-    groups = kubernetes.render(SITE, dataclasses.replace(CLUSTER, **changes), SECRETS)
+    groups = kubernetes.render(SITE, msgspec.structs.replace(CLUSTER, **changes), SECRETS)
     return [each for group in groups for each in group.objects]
 
 
@@ -51,7 +52,7 @@ def test_kubernetes_applies_a_service_after_those_that_it_uses():
 
 @pytest.mark.parametrize("openshift", [False, True])
 def test_every_pod_keeps_the_rules_of_the_standard_restricted(openshift):
-    cluster = dataclasses.replace(CLUSTER, openshift=openshift, image_triggers=openshift)
+    cluster = msgspec.structs.replace(CLUSTER, openshift=openshift, image_triggers=openshift)
     demo = [each for group in kubernetes.render(demo_site(), cluster, DEMO_SECRETS) for each in group.objects]
     found = pods([*demo, *render(openshift=openshift)])
     assert len(found) == 5
@@ -109,7 +110,7 @@ def test_a_database_ends_before_its_successor_starts():
 
 
 def test_an_autoscaler_owns_the_number_of_replicas():
-    busy = Site("shop", (DATABASE, dataclasses.replace(SERVER, most_replicas=5)), SITE.volumes)
+    busy = Site("shop", (DATABASE, msgspec.structs.replace(SERVER, most_replicas=5)), SITE.volumes)
     objects = [each for group in kubernetes.render(busy, CLUSTER, SECRETS) for each in group.objects]
     web = next(each for each in objects if each["kind"] == "Deployment" and each["metadata"]["name"] == "web")
     assert "replicas" not in web["spec"]
@@ -123,7 +124,7 @@ def test_only_the_group_of_secrets_contains_a_secret():
     assert PASSWORD not in str(groups)
     assert [group.name for group in groups if encoded in str(group.objects)] == ["secrets"]
     assert [group.name for group in groups if group.is_secret] == ["secrets"]
-    existing = kubernetes.render(SITE, dataclasses.replace(CLUSTER, existing_secret="mine"), SECRETS)
+    existing = kubernetes.render(SITE, msgspec.structs.replace(CLUSTER, existing_secret="mine"), SECRETS)
     assert encoded not in str(existing)
     assert "'secretName': 'mine'" in str(existing)
     assert PASSWORD not in str(swarm.service_spec(SITE, SERVER, swarm.SwarmSettings(), IDS, ""))
@@ -142,7 +143,7 @@ def test_a_published_service_stops_first_unless_the_mesh_publishes_it():
         spec = swarm.service_spec(SITE, SERVER, swarm.SwarmSettings(mesh=mesh), IDS, "")
         assert spec["UpdateConfig"]["Order"] == order
         assert spec["EndpointSpec"]["Ports"][0]["PublishMode"] == mode
-    hidden = dataclasses.replace(SERVER, published=None)
+    hidden = msgspec.structs.replace(SERVER, published=None)
     spec = swarm.service_spec(SITE, hidden, swarm.SwarmSettings(), IDS, "")
     assert spec["EndpointSpec"] == {"Mode": "dnsrr"}
     assert spec["UpdateConfig"]["Order"] == "start-first"
@@ -166,10 +167,10 @@ def test_a_new_volume_of_an_engine_gets_the_owner_of_a_directory_in_the_image():
 
 
 def test_a_proxy_of_the_cluster_is_trusted_if_there_is_one():
-    service = dataclasses.replace(SERVER, ingress_environment={"TRUSTED": "10.0.0.0/8"})
+    service = msgspec.structs.replace(SERVER, ingress_environment={"TRUSTED": "10.0.0.0/8"})
     site = Site("shop", (DATABASE, service), SITE.volumes)
     for host, trusted in (("shop.example.org", ["10.0.0.0/8"]), ("", [])):
-        groups = kubernetes.render(site, dataclasses.replace(CLUSTER, host=host), SECRETS)
+        groups = kubernetes.render(site, msgspec.structs.replace(CLUSTER, host=host), SECRETS)
         pod = pods([each for group in groups for each in group.objects])[1]
         assert [each["value"] for each in pod["containers"][0]["env"] if each["name"] == "TRUSTED"] == trusted
 
@@ -192,7 +193,7 @@ def test_systemd_holds_the_published_port():
     ],
 )
 def test_values_in_units_are_quoted(text, quoted):
-    service = dataclasses.replace(SERVER, environment={"A": text})
+    service = msgspec.structs.replace(SERVER, environment={"A": text})
     site = Site("shop", (DATABASE, service), SITE.volumes)
     units = {file.name: file.content for file in quadlet.quadlet_files(site, {"password": "x"})}
     assert f"Environment={quoted.replace(chr(34), chr(34) + 'A=', 1)}" in units["shop-web-1.container"].splitlines()

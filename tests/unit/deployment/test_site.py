@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.secret_values import KEYS
@@ -40,7 +39,7 @@ def wordpress(**options) -> Site:
 
 
 def changed(**fields) -> Site:
-    return dataclasses.replace(SITE, services=(DATABASE, dataclasses.replace(SERVER, **fields)))
+    return msgspec.structs.replace(SITE, services=(DATABASE, msgspec.structs.replace(SERVER, **fields)))
 
 
 def test_small_site_is_valid():
@@ -50,10 +49,10 @@ def test_small_site_is_valid():
 @pytest.mark.parametrize(
     ("site", "message"),
     [
-        (dataclasses.replace(SITE, name="Shop"), "the name 'Shop' cannot be used in DNS"),
-        (dataclasses.replace(SITE, services=(SERVER, DATABASE)), "uses 'db', which does not come before it"),
-        (dataclasses.replace(SITE, services=(DATABASE, DATABASE)), "'db' occurs twice"),
-        (dataclasses.replace(SITE, volumes=()), "mounts the volume 'data', which the site does not have"),
+        (msgspec.structs.replace(SITE, name="Shop"), "the name 'Shop' cannot be used in DNS"),
+        (msgspec.structs.replace(SITE, services=(SERVER, DATABASE)), "uses 'db', which does not come before it"),
+        (msgspec.structs.replace(SITE, services=(DATABASE, DATABASE)), "'db' occurs twice"),
+        (msgspec.structs.replace(SITE, volumes=()), "mounts the volume 'data', which the site does not have"),
         (changed(uid=0), "would run as root"),
         (changed(replicas=0), "has 0 replicas"),
         (changed(exclusive=True), "only one may use its data at a time"),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import subprocess
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment import (
@@ -36,7 +36,7 @@ from small_site import DATABASE, PASSWORD, SECRETS, SERVER, SITE
 
 pytestmark = pytest.mark.once
 
-ONE_PORT = Site("shop", (DATABASE, dataclasses.replace(SERVER, published=None)), SITE.volumes)
+ONE_PORT = Site("shop", (DATABASE, msgspec.structs.replace(SERVER, published=None)), SITE.volumes)
 
 
 NO_CONTAINERS = SimpleNamespace(find=lambda _label: [])
@@ -120,7 +120,7 @@ def deploy(swarm, site=ONE_PORT):
 
 def with_image(reference) -> Site:
     server = ONE_PORT.service("web")
-    changed = dataclasses.replace(server, image=dataclasses.replace(server.image, reference=reference))
+    changed = msgspec.structs.replace(server, image=msgspec.structs.replace(server.image, reference=reference))
     return Site("shop", (DATABASE, changed), SITE.volumes)
 
 
@@ -269,13 +269,17 @@ def test_proxies_and_entries_stay_on_one_machine_of_several():
 def test_a_port_that_only_root_may_open_is_rejected(monkeypatch):
     monkeypatch.setattr(swarm_checks, "_first_port", lambda: 1024)
     engine = SimpleNamespace(swarm=FakeSwarm(), address="unix:///run/docker.sock")
-    site = with_entry(dataclasses.replace(SITE, services=(DATABASE, dataclasses.replace(SERVER, published=80))), 2)
+    site = with_entry(
+        msgspec.structs.replace(SITE, services=(DATABASE, msgspec.structs.replace(SERVER, published=80))), 2
+    )
     with pytest.raises(EngineError, match=r"deploy_port is 80, .* choose a port from 1024"):
         SwarmDeployment(engine, site, SwarmSettings(), SECRETS, lambda _line: None).plan()
 
 
 def test_entries_know_a_limited_number_of_proxies():
-    site = with_entry(dataclasses.replace(SITE, services=(DATABASE, dataclasses.replace(SERVER, replicas=5))), 2)
+    site = with_entry(
+        msgspec.structs.replace(SITE, services=(DATABASE, msgspec.structs.replace(SERVER, replicas=5))), 2
+    )
     with pytest.raises(ChainError, match=r"deploy_replicas\.web is 5; the entries can use at most 4"):
         deploy(FakeSwarm(), site)
 
@@ -319,7 +323,7 @@ def test_the_check_for_the_name_waits_after_the_first_success(tmp_path):
 
 
 def test_entries_that_are_switched_off_are_removed_before_the_proxy_takes_the_port():
-    one = dataclasses.replace(SITE, services=(DATABASE, dataclasses.replace(SERVER, replicas=1)))
+    one = msgspec.structs.replace(SITE, services=(DATABASE, msgspec.structs.replace(SERVER, replicas=1)))
     swarm = FakeSwarm()
     deploy(swarm, with_entry(one, 2))
     swarm.calls.clear()
@@ -336,6 +340,6 @@ def test_only_a_port_that_the_site_does_not_hold_yet_must_be_free(monkeypatch):
     swarm = FakeSwarm()
     deploy(swarm, with_entry(SITE, 2))
     deploy(swarm, with_entry(SITE, 2))
-    moved = dataclasses.replace(SITE, services=(DATABASE, dataclasses.replace(SERVER, published=9000)))
+    moved = msgspec.structs.replace(SITE, services=(DATABASE, msgspec.structs.replace(SERVER, published=9000)))
     deploy(swarm, with_entry(moved, 2))
     assert asked == [8000, 9000]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
 from importlib import metadata
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -74,13 +74,13 @@ def test_an_invalid_answer_is_reported(examine):
     ],
 )
 def test_limits_of_an_engine_are_reported(examine, changes, options, thing, words):
-    finding = examine(dataclasses.replace(ABOUT, **changes), **options)[thing]
+    finding = examine(msgspec.structs.replace(ABOUT, **changes), **options)[thing]
     assert finding.state is FindingState.LIMITED
     assert words in finding.found
 
 
 def test_the_store_of_containerd_is_reported(examine):
-    about = dataclasses.replace(ABOUT, store="overlayfs in containerd's store")
+    about = msgspec.structs.replace(ABOUT, store="overlayfs in containerd's store")
     assert "digests of manifests" in examine(about)["images"].found
 
 
@@ -108,7 +108,7 @@ CONTAINERD = {
 def test_the_properties_of_an_engine_are_recognised(version, info, differs):
     answers = {"/version": version, "/info": info}
     about = System(SimpleNamespace(http=SimpleNamespace(json=answers.__getitem__))).about()
-    assert about == dataclasses.replace(ABOUT, **differs)
+    assert about == msgspec.structs.replace(ABOUT, **differs)
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -176,6 +176,6 @@ def test_a_lock_that_does_not_fit_the_inventory_is_an_error(tmp_path, locks, fol
 
 def test_an_entry_without_attachment_and_ancestors_is_short(tmp_path):
     path = tmp_path / "chain.lock"
-    write_lock(path, {"corebuild": dataclasses.replace(LOCKED, attachment=None, ancestors=())})
+    write_lock(path, {"corebuild": msgspec.structs.replace(LOCKED, attachment=None, ancestors=())})
     assert "attachment" not in path.read_text()
     assert "ancestors" not in path.read_text()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.parts import content_tag, digest_key
@@ -34,7 +34,7 @@ SOURCES = {"environment/COLOUR": "blue"}
 
 @pytest.fixture
 def tier(registry, make_tier):
-    return dataclasses.replace(make_tier("web", "base"), image=f"{registry.host}/team/web")
+    return msgspec.structs.replace(make_tier("web", "base"), image=f"{registry.host}/team/web")
 
 
 class Images:
@@ -167,8 +167,8 @@ def test_only_the_same_image_has_passed(cache, images, tier):
 
 
 def test_a_plan_keeps_a_whole_chain_that_was_built_elsewhere(registry, make_tier, make_snapshot, warnings):
-    base = dataclasses.replace(make_tier("base"), image=f"{registry.host}/team/base")
-    web = dataclasses.replace(make_tier("web", "base"), image=f"{registry.host}/team/web")
+    base = msgspec.structs.replace(make_tier("base"), image=f"{registry.host}/team/base")
+    web = msgspec.structs.replace(make_tier("web", "base"), image=f"{registry.host}/team/web")
     known = {"base": {"source": "s"}, "web": {"role": "r1"}}
     base_id = Images(registry, base).publish(known["base"], layers=BASE)
     web_id = Images(registry, web).publish({**known["web"], "parent": base_id})
@@ -183,7 +183,7 @@ def test_a_plan_keeps_a_whole_chain_that_was_built_elsewhere(registry, make_tier
 
 
 def test_a_forced_tier_is_built_although_it_is_in_the_cache(registry, make_tier, make_snapshot, warnings):
-    base = dataclasses.replace(make_tier("base"), image=f"{registry.host}/team/base")
+    base = msgspec.structs.replace(make_tier("base"), image=f"{registry.host}/team/base")
     Images(registry, base).publish({"source": "s"}, layers=BASE)
     chain = Chain([base])
     parts = {"base": {"source": "s"}}

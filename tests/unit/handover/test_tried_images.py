@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Follow, Tier
@@ -94,8 +93,8 @@ def test_new_ancestors_are_recorded_with_the_candidate(locked):
     assert not is_trial(journal)
     note_tried(journal, {}, locked)
     assert not is_trial(journal)
-    before = dataclasses.replace(old, ancestors=(root,))
-    now = dataclasses.replace(old, digest=digest(b"new"), ancestors=(base, root))
+    before = msgspec.structs.replace(old, ancestors=(root,))
+    now = msgspec.structs.replace(old, digest=digest(b"new"), ancestors=(base, root))
     note_tried(journal, {"corebuild": now}, {"corebuild": before})
     assert is_trial(journal)
     [(name, tried)] = read_tried(journal)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import DamagedError, EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.verdicts import (

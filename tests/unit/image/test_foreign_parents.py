@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import tarfile
 
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine import system
@@ -91,7 +91,7 @@ def engine(machine):
 )
 def test_an_image_for_an_incompatible_platform_is_rejected(machine, image, accepted):
     os, architecture = image.split("/")
-    parent = dataclasses.replace(PARENT, os=os, architecture=architecture)
+    parent = msgspec.structs.replace(PARENT, os=os, architecture=architecture)
 
     def check():
         platform.check(engine(machine), "base", "x@sha256:1", parent)
@@ -139,7 +139,7 @@ def test_an_archive_for_a_different_architecture_is_rejected(tmp_path, program, 
 def test_a_parent_with_the_maximum_number_of_layers_is_rejected(max_layers, layers, accepted):
     fake = engine("amd64")
     fake.system.engine_kind = system.EngineKind(most_layers=max_layers)
-    parent = dataclasses.replace(PARENT, layers=("sha256:aa",) * layers)
+    parent = msgspec.structs.replace(PARENT, layers=("sha256:aa",) * layers)
     if accepted:
         platform.check_depth(fake, "web", parent)
     else:

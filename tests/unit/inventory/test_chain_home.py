@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
@@ -94,7 +94,7 @@ def test_clones_from_different_addresses_with_the_same_history_are_one_project(c
     )
     assert second.claims_with(third)
     assert second.is_project_of(third)  # holds for chains with different names too
-    assert not second.is_project_of(dataclasses.replace(third, tiers=("web web",)))  # a fork
+    assert not second.is_project_of(msgspec.structs.replace(third, tiers=("web web",)))  # a fork
     assert not shallow.roots
     assert not second.claims_with(shallow)
 

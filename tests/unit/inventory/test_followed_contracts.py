@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph import Chain
@@ -80,7 +80,7 @@ def roles(registry, tmp_path):
         inventory = SimpleNamespace(
             chain=Chain([tier, web, shop]),
             selected=["core", "web", "shop"],
-            used={"core": dataclasses.replace(locked, **changes)},
+            used={"core": msgspec.structs.replace(locked, **changes)},
             registries=registries,
             inventory_folder=lambda _tier: tmp_path,
         )
@@ -137,7 +137,7 @@ def test_a_registry_that_does_not_answer_is_an_error_and_not_a_missing_contract(
 
 
 def test_a_lock_that_names_a_wrong_owner_is_an_error(roles):
-    wrong = dataclasses.replace(roles.locked.ancestors[0], team="development")
+    wrong = msgspec.structs.replace(roles.locked.ancestors[0], team="development")
     with pytest.raises(
         DamagedError, match=r"is of tier 'base' of team development, but it is of tier 'base' of team oper"
     ):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import (
@@ -234,7 +234,7 @@ def test_a_change_of_a_mounted_file_is_rejected_unless_it_is_dropped():
 )
 def test_paths_on_a_volume_of_the_build_cannot_be_kept(tmp_path, keep, rejected):
     volumes = ("/var/cache/apt", "/dev/tierwright-python")
-    writes = mounts.find_writes(None, dataclasses.replace(container(tmp_path), mounts=volumes), tmp_path)
+    writes = mounts.find_writes(None, msgspec.structs.replace(container(tmp_path), mounts=volumes), tmp_path)
     assert [entry.path for entry in writes] == [b"var/cache/apt"]
     cleaner = Cleaner("debian", keep=[keep])
     if rejected:

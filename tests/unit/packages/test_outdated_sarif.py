@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.packages.outdated_packages import Outdated, Update
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.packages.outdated_sarif import outdated_sarif
@@ -12,7 +12,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.
 def owner() -> LayerInfo:
     """A layer of the tier `core`."""
     values = {"tier": "core", "team": "operations", "made_by": "role core"}
-    return LayerInfo(**{each.name: values.get(each.name) for each in dataclasses.fields(LayerInfo)})
+    return LayerInfo(**{each.name: values.get(each.name) for each in msgspec.structs.fields(LayerInfo)})
 
 
 def test_security_updates_are_errors_and_others_warnings():
@@ -42,7 +42,7 @@ def test_security_updates_are_errors_and_others_warnings():
     text = run["results"][0]["message"]["text"]
     assert "openssl:amd64 3.0.1 is outdated, 3.0.2 is newer" in text
     assert "team operations must be rebuilt; in web:latest" in text
-    again = outdated_sarif(dataclasses.replace(answer, images=["other"]), "inventory/chain.yml")
+    again = outdated_sarif(msgspec.structs.replace(answer, images=["other"]), "inventory/chain.yml")
     prints = [[each["partialFingerprints"] for each in part["runs"][0]["results"]] for part in (log, again)]
     assert prints[0] == prints[1]
     assert len({str(each) for each in prints[0]}) == 3

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.decision import judge_image
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.evidence import (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.evidence import RELEASE
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.freshness import (

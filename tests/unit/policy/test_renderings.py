@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import replace
 from itertools import combinations
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import TrustError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.renderings import (

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph import Chain
@@ -156,7 +155,7 @@ def test_images_that_are_already_released_are_prepared_too(run, chain):
 
 def test_images_of_other_teams_are_not_prepared(run, chain):
     _engine, journal, promote = run
-    followed = dataclasses.replace(chain["base"], source=Follow("registry.example.org/base"))
+    followed = msgspec.structs.replace(chain["base"], source=Follow("registry.example.org/base"))
     kept = Decision(followed, Action.KEEP, (), "sha256:base", {}, was="sha256:base")
     write_plan(journal, "demo", kept, None)
     seen = []

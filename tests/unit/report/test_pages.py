@@ -6,10 +6,10 @@ import base64
 import hashlib
 import posixpath
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from msgspec.structs import replace
 
 import made_chain
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.deployed_service import DeployedSites

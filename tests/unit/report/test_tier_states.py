@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.tier_state import judge
@@ -54,7 +53,7 @@ def test_states(standing, image, state, reasons):
 
 
 def test_a_tier_on_an_old_image_of_its_parent_is_stale():
-    old_image = dataclasses.replace(IMAGE, layers=("z", "b"))
+    old_image = msgspec.structs.replace(IMAGE, layers=("z", "b"))
     assert judge(None, old_image, PARENT, "base") == (
         "stale",
         ["it is based on an image of base that is not the one in use"],
@@ -74,6 +73,6 @@ def test_a_followed_tier_is_stale_until_its_locked_image_is_in_use():
         "web", "dev", None, "web:latest", follows=Followed("r.example.org/web:stable", "sha256:m", IMAGE.id)
     )
     assert judge(followed, IMAGE, None, None) == ("", [])
-    newer = dataclasses.replace(followed, follows=dataclasses.replace(followed.follows, image="sha256:newer"))
+    newer = msgspec.structs.replace(followed, follows=msgspec.structs.replace(followed.follows, image="sha256:newer"))
     state, [reason] = judge(newer, IMAGE, None, None)
     assert (state, reason) == ("stale", "the lock file names a different image than the one in use")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import jsonschema
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import RoleTests, Suite
@@ -103,7 +103,7 @@ def test_each_failure_is_printed_once_and_completely_at_the_end(run):
 
 
 def test_the_result_is_true_and_matches_its_schema(run, engine):
-    document = dataclasses.asdict(result.result_of(engine, run, "again"))
+    document = msgspec.to_builtins(result.result_of(engine, run, "again"))
     jsonschema.validate(document, SCHEMA)
     assert document["state"] == "failed"
     tiers = {entry["tier"]: entry for entry in document["tiers"]}
@@ -142,8 +142,8 @@ def test_the_results_of_a_folder_have_a_suite_for_each_owner(run, engine, tmp_pa
         result.Test("t.py::b", "failed", None, "dev", "web", "no", ""),
     )
     before = result.result_of(engine, run, "again")
-    tiers = [dataclasses.replace(tier, tests=list(tests)) if tier.tier == "web" else tier for tier in before.tiers]
-    result.begin_files(files, dataclasses.replace(before, tiers=tiers))
+    tiers = [msgspec.structs.replace(tier, tests=list(tests)) if tier.tier == "web" else tier for tier in before.tiers]
+    result.begin_files(files, msgspec.structs.replace(before, tiers=tiers))
     assert sorted(path.name for path in (tmp_path / "results").iterdir()) == sorted(result.RESULT_NAMES)
     suites = {suite.get("name"): suite for suite in ET.parse(tmp_path / "results/junit.xml").getroot()}
     assert {name: suite.get("tests") for name, suite in suites.items() if name.startswith("web")} == {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import subprocess
 import sys
 import threading
 
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core import parent_process
@@ -141,9 +141,9 @@ def test_a_holder_with_a_different_host_or_start_time_is_not_running(journal):
     holder = journal.holder
     assert holder.is_running()
     assert holder.is_parent_process()
-    assert not dataclasses.replace(holder, host="elsewhere").is_running()
-    assert not dataclasses.replace(holder, birth="1").is_running()
-    assert not dataclasses.replace(holder, pid=2**22 + 1).is_running()
+    assert not msgspec.structs.replace(holder, host="elsewhere").is_running()
+    assert not msgspec.structs.replace(holder, birth="1").is_running()
+    assert not msgspec.structs.replace(holder, pid=2**22 + 1).is_running()
 
 
 def test_a_chain_has_only_its_own_runs(journal):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import DamagedError

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.source_version import Commit
@@ -37,7 +36,7 @@ def journal(monkeypatch, tmp_path):
 def test_a_plan_can_be_read_back(journal, source, make_tier):
     base = Tier("base", "ops", "base", "latest", source=source)
     write_plan(journal, "demo", Decision(base, Action.BUILD, ("why",), None, {"a": "b"}), None)
-    web = dataclasses.replace(make_tier("web", "base"), cage=Cage(("KILL",), 1 << 30, 100))
+    web = msgspec.structs.replace(make_tier("web", "base"), cage=Cage(("KILL",), 1 << 30, 100))
     write_plan(journal, "demo", Decision(web, Action.LEAVE, (), "sha256:1", {}), "web")
     chain, planned = read_plans(journal)
     assert chain.order == ("base", "web")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.parts import content_tag, digest_key
@@ -146,4 +145,4 @@ def test_a_tier_with_a_different_parent_or_a_forced_tier_is_built(engine, journa
 def test_the_epoch_of_an_image(make_tier, make_image, own, committed, parent, epoch):
     commit = None if committed is None else Commit("0" * 40, committed)
     planned = Planned("demo", make_tier("web", "base", epoch=own), Action.BUILD, None, {}, "web", commit=commit)
-    assert epoch_of(planned, dataclasses.replace(make_image("sha256:1", {}), created=parent)) == epoch
+    assert epoch_of(planned, msgspec.structs.replace(make_image("sha256:1", {}), created=parent)) == epoch

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.file_digests import digest_tree
@@ -59,7 +59,7 @@ def suite(tmp_path):
 def test_a_bootstrapped_base_has_a_layer_of_its_own_and_a_pulled_one_has_not(make_tier, make_image):
     image = make_image(CONFIG, {}, *LAYERS)
     for source, layer in ((make_tier("base").source, LAYERS[-1]), (Pull("x@sha256:1"), None)):
-        tier = dataclasses.replace(make_tier("base"), source=source)
+        tier = msgspec.structs.replace(make_tier("base"), source=source)
         planned = Planned("shop", tier, Action.BUILD, None, {"team": "x"}, None)
         note_base(planned, "run", image, image, 1.0, say=pytest.fail)
         facts = noted_facts(LocalRecords(), CONFIG)

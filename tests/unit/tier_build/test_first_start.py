@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.services import ServiceState
@@ -36,7 +35,7 @@ def start(make_image):
         engine.containers.remove = removed.append
         try:
             image_tests.check_start(
-                engine, dataclasses.replace(make_image("web", {}), config=config), tier="web", labels={"a": "b"}
+                engine, msgspec.structs.replace(make_image("web", {}), config=config), tier="web", labels={"a": "b"}
             )
         finally:
             assert removed == (

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.deployment_record import (
     DeployOutcome,

@@ -9,16 +9,16 @@ the same time. Answers are cached between runs.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+import msgspec
 
 from .. import local_files
 from ..deb822 import paragraphs
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 Digest = Callable[[Iterable[bytes]], str]
 
 
-@dataclass(frozen=True, slots=True)
-class KnownInput:
+class KnownInput(msgspec.Struct, frozen=True):
     """An input whose digest is known without a request."""
 
     #: Name of its key part, after ``input/``.
@@ -44,8 +43,7 @@ class KnownInput:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class PendingInput:
+class PendingInput(msgspec.Struct, frozen=True):
     """An input whose digest requires a request."""
 
     #: Name of its key part, after ``input/``.
@@ -66,8 +64,7 @@ class PendingInput:
         return f"{self.digest.__name__} {self.mirror or ''} {self.address}"
 
 
-@dataclass(frozen=True, slots=True)
-class DigestedInput:
+class DigestedInput(msgspec.Struct, frozen=True):
     """An input with the digest that the plan found."""
 
     #: ``https://example.org/x.tar.gz`` without user, password and query, or ``file:`` and the path in the inventory.
@@ -115,8 +112,7 @@ def digest_index(chunks: Iterable[bytes]) -> str:
     raise ValueError("it is not an InRelease file: it has no checksums of index files")
 
 
-@dataclass(frozen=True, slots=True)
-class CachedAnswer:
+class CachedAnswer(msgspec.Struct, frozen=True):
     """The answer of an address."""
 
     #: Digest of the answer, or of its relevant part.
@@ -159,8 +155,7 @@ _THREADS = 8
 _ANSWER_TIMEOUT = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """How to digest an answer, and how old a cached answer may be."""
 
     #: Computes a digest from the answer.
@@ -169,8 +164,7 @@ class Question:
     max_age: float
 
 
-@dataclass(frozen=True, slots=True)
-class FetchFailure:
+class FetchFailure(msgspec.Struct, frozen=True):
     """A failed request for which there is no cached answer."""
 
     reason: str
@@ -240,7 +234,7 @@ def _fetch(client: HttpClient, address: str, digest: Digest, before: CachedAnswe
     try:
         with client.request("GET", address, headers=_conditions(before)) as response:
             if response.status == HTTPStatus.NOT_MODIFIED and before is not None:
-                return dataclasses.replace(before, time=now)
+                return msgspec.structs.replace(before, time=now)
             if response.status != HTTPStatus.OK:
                 raise OSError(f"HTTP status {response.status}")
             content, headers = response.chunks(_ANSWER_TIMEOUT), response.headers

@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from .source_version import ask_git
 
@@ -33,8 +34,7 @@ _HIDDEN = re.compile(r"[\x00-\x20\x7f]")
 _SERVICES = (("GITHUB_SHA", "GITHUB_REF_NAME"), ("CI_COMMIT_SHA", "CI_COMMIT_BRANCH"))
 
 
-@dataclass(frozen=True, slots=True)
-class RepositorySource:
+class RepositorySource(msgspec.Struct, frozen=True):
     """The Git repository of a role, as its builder sees it."""
 
     #: Address of the remote ``origin`` without credentials; empty if there is none: ``https://git.example.org/ops.git``.

@@ -15,9 +15,10 @@ import json
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from .file_digests import INSTALL_INFO
 
@@ -26,8 +27,7 @@ _SHORT = 12
 _TIMEOUT = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True):
     """The last commit of a folder, or the installed version."""
 
     #: ID of the commit, or the installed version.
@@ -72,8 +72,7 @@ _SHORT_ADDRESS = re.compile(r"(?:[^@/]+@)?(?P<host>[^@:/]{2,}):(?!//)(?P<path>.+
 _ADDRESS = re.compile(r"[a-z0-9+.-]+://(?:[^@/]*@)?(?P<host>[^/:]+)(?::[0-9]+)?/(?P<path>.+)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Checkout:
+class Checkout(msgspec.Struct, frozen=True):
     """A folder in a Git repository."""
 
     #: Address of the remote ``origin`` as ``host/path``, without user and protocol; empty if there is none.

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from .tier import Tier
 
 
-@dataclass(frozen=True, slots=True)
-class ChainOutline:
+class ChainOutline(msgspec.Struct, frozen=True):
     """A chain as an inventory describes it."""
 
     #: The name of the chain.

@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 from ..errors import ChainError
 from ..records import decode
@@ -65,8 +65,7 @@ _MAX_MEMORY = 64 << 40
 _MAX_PROCESSES = 1 << 22
 
 
-@dataclass(frozen=True, slots=True)
-class Cage:
+class Cage(msgspec.Struct, frozen=True):
     """The capabilities and limits of one build container."""
 
     #: Capabilities beyond :data:`CAPABILITIES`, sorted.
@@ -127,8 +126,7 @@ def _read_pids(tier: str, count: int) -> int:
     return count
 
 
-@dataclass(frozen=True, slots=True)
-class Protection:
+class Protection(msgspec.Struct, frozen=True):
     """The protected paths of one tier."""
 
     #: The tier.
@@ -244,8 +242,7 @@ class Follow(msgspec.Struct, frozen=True, tag_field="kind", tag=True):
 Source = Bootstrap | Import | Pull | Follow
 
 
-@dataclass(frozen=True, slots=True)
-class Tier:
+class Tier(msgspec.Struct, frozen=True):
     """One image of the chain: its owner, its parent, its names and its settings.
 
     Exactly one of ``parent`` and ``source`` is set. ``role`` is set if and only if ``parent`` is set.
@@ -268,7 +265,7 @@ class Tier:
     #: Tiers whose images its tests start.
     neighbours: tuple[str, ...] = ()
     #: Capabilities and limits of its build container; not used for a base.
-    cage: Cage = field(default_factory=Cage)
+    cage: Cage = msgspec.field(default_factory=Cage)
     #: Path patterns that are left out of its layer, in addition to those that are left out of every layer.
     drop: tuple[str, ...] = ()
     #: Path patterns that are kept in its layer unchanged.

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from ..errors import NotFoundError, UsageError, describe_error
 from ..local_files import write_durably
@@ -36,8 +36,7 @@ _policy_option = click.option(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ShownKey:
+class ShownKey(msgspec.Struct, frozen=True):
     """The answer to ``tierwright keys show``."""
 
     #: SHA-256 of its DER encoding, 64 hexadecimal digits.

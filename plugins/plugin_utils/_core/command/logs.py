@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import click
+import msgspec
 
 from ..errors import NotFoundError, UsageError
 from ..state.journal import chains
@@ -21,8 +21,7 @@ from .tier_options import chain_option
 _QUIET = frozenset({"ok", "skipped"})
 
 
-@dataclass(frozen=True, slots=True)
-class TierLogs:
+class TierLogs(msgspec.Struct, frozen=True):
     """The answer to ``tierwright logs``."""
 
     chain: str

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
+import msgspec
 
 from ..records import encode
 from ..text import printable
@@ -38,8 +38,7 @@ def show(answer: Any, render: Callable[[], Iterable[str | Table]], *, as_json: b
                 click.echo(printable(part))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """A table. Each row is one line, except on a terminal that is too narrow."""
 
     #: Heads of the columns. A ``>`` at the end aligns the column to the right; it is not printed.

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from ..errors import UsageError
 from .output import Table, json_option, show
@@ -33,8 +33,7 @@ _FORMATS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ShownTeamKey:
+class ShownTeamKey(msgspec.Struct, frozen=True):
     """A key in a policy."""
 
     #: The team; ``null`` for a key of others.
@@ -47,8 +46,7 @@ class ShownTeamKey:
     revoked: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ShownRule:
+class ShownRule(msgspec.Struct, frozen=True):
     """What the image of a tier must fulfil."""
 
     #: The tier; ``*`` for all that are not listed.
@@ -72,8 +70,7 @@ class ShownRule:
     sbom: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ShownPolicy:
+class ShownPolicy(msgspec.Struct, frozen=True):
     """The answer to ``tierwright policy show``."""
 
     path: str

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from ..errors import UsageError, describe_error
 from ..text import age, one_line, short
@@ -26,8 +26,7 @@ _HEADS = ("TIER", "IMAGE", "STATEMENT", "TIME>", "KEYS")
 _KEY_DIGITS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class ListedStatement:
+class ListedStatement(msgspec.Struct, frozen=True):
     """A statement about an image. Its signatures are not verified."""
 
     #: The type of its predicate, a URI.
@@ -40,8 +39,7 @@ class ListedStatement:
     keys: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedImage:
+class RecordedImage(msgspec.Struct, frozen=True):
     """An image with records."""
 
     #: ``sha256:…`` of its configuration.
@@ -54,8 +52,7 @@ class RecordedImage:
     statements: list[ListedStatement]
 
 
-@dataclass(frozen=True, slots=True)
-class RecordList:
+class RecordList(msgspec.Struct, frozen=True):
     """The answer to ``tierwright records list``."""
 
     images: list[RecordedImage]

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from ..layer_index.index import Store
 from ..progress import steps
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from ..report.model import Facts
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """The answer to ``tierwright report``."""
 
     folder: str

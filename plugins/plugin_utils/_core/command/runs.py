@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 import click
+import msgspec
 
 from ..text import age, one_line, printable_lines
 from ..watch.run_records import WatchRun, find_run, output_path, read_runs, request_cancel, run_folder
@@ -19,8 +19,7 @@ _LONGEST_OUTPUT = 1 << 20
 _MINUTE = 60
 
 
-@dataclass(frozen=True, slots=True)
-class ListedRun:
+class ListedRun(msgspec.Struct, frozen=True):
     """A run of a watcher."""
 
     id: str
@@ -43,8 +42,7 @@ class ListedRun:
     folder: str
 
 
-@dataclass(frozen=True, slots=True)
-class WatchRuns:
+class WatchRuns(msgspec.Struct, frozen=True):
     """The answer to ``tierwright runs``."""
 
     #: The newest first.

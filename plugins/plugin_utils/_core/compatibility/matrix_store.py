@@ -9,12 +9,12 @@ the release. A matrix without a release is named after its time.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from ..chain import names, tags
 from ..engine.engine import Engine
@@ -104,8 +104,7 @@ def _read_all(state: Path) -> list[tuple[Path, Matrix]]:
 _KIND = "variant"
 
 
-@dataclass(frozen=True, slots=True)
-class VariantRef:
+class VariantRef(msgspec.Struct, frozen=True):
     """The variable ``tier_variant``: the variant that a run builds, and the chain that it is a variant of."""
 
     #: For example ``debian-13``.
@@ -122,7 +121,7 @@ class VariantRef:
         Raises:
             ChainError: A key is missing or unknown, a value is not a text, or a name is not valid.
         """
-        keys = {field.name for field in dataclasses.fields(cls)}
+        keys = set(cls.__struct_fields__)
         if (
             not isinstance(given, Mapping)
             or set(given) - {"title"} != keys - {"title"}
@@ -183,10 +182,10 @@ def _with_times(column: Variant, before: Variant | None) -> Variant:
     """Give each kept image the time of its build, from the earlier column."""
     times = {cell.image: cell.seconds for cell in (before.tiers if before else [])}
     tiers = [
-        dataclasses.replace(cell, seconds=times.get(cell.image)) if cell.image and cell.seconds is None else cell
+        msgspec.structs.replace(cell, seconds=times.get(cell.image)) if cell.image and cell.seconds is None else cell
         for cell in column.tiers
     ]
-    return dataclasses.replace(column, tiers=tiers)
+    return msgspec.structs.replace(column, tiers=tiers)
 
 
 def _newest_release(engine: Engine, chain: str) -> str | None:

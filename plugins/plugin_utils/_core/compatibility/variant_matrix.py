@@ -8,8 +8,9 @@ A matrix is a JSON document; ``docs/schemas/matrix.json`` is its schema. :mod:`.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from ..chain import tags
 from ..errors import DamagedError
@@ -28,8 +29,7 @@ class CellState(enum.StrEnum):
     NOT_REACHED = "not reached"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(msgspec.Struct, frozen=True):
     """The result of one tier on one variant."""
 
     tier: str
@@ -44,8 +44,7 @@ class Cell:
     seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(msgspec.Struct, frozen=True):
     """A copy of a chain with one change in a lower tier: one column of the matrix."""
 
     #: For example ``debian-13``.
@@ -60,8 +59,7 @@ class Variant:
         return next((cell for cell in self.tiers if cell.tier == tier), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(msgspec.Struct, frozen=True):
     """A compatibility matrix."""
 
     schema: int
@@ -93,8 +91,7 @@ class Matrix:
         return datetime.fromisoformat(self.made)
 
 
-@dataclass(frozen=True, slots=True)
-class CellChange:
+class CellChange(msgspec.Struct, frozen=True):
     """A tier whose result on a variant changed."""
 
     variant: str
@@ -106,8 +103,7 @@ class CellChange:
     test: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(msgspec.Struct, frozen=True):
     """The differences between two matrices of a chain."""
 
     chain: str

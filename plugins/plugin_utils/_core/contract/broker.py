@@ -18,6 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from ..agent.inside.frames import ProtocolError
 from ..errors import ContractError, TierwrightError, describe_error
 from ..records import decode
@@ -33,8 +35,7 @@ _LONGEST_TIMEOUT = 600
 _HIGHEST_PORT = 65535
 
 
-@dataclass(frozen=True, slots=True)
-class _Start:
+class _Start(msgspec.Struct, frozen=True):
     tier: str | None
     env: dict[str, str]
     alias: str | None
@@ -42,26 +43,22 @@ class _Start:
     command: list[str] | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(msgspec.Struct, frozen=True):
     container: str
     argv: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Logs:
+class _Logs(msgspec.Struct, frozen=True):
     container: str
     lines: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Stop:
+class _Stop(msgspec.Struct, frozen=True):
     container: str
     timeout: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(msgspec.Struct, frozen=True):
     method: str
     path: str
     port: int
@@ -70,24 +67,20 @@ class _Request:
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Send:
+class _Send(msgspec.Struct, frozen=True):
     container: str
     request: _Request
 
 
-@dataclass(frozen=True, slots=True)
-class _OfContainer:
+class _OfContainer(msgspec.Struct, frozen=True):
     container: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Operation:
+class _Operation(msgspec.Struct, frozen=True):
     operation: str
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxEnd:
+class SandboxEnd(msgspec.Struct, frozen=True):
     """The end of pytest in a sandbox."""
 
     #: Its exit status.

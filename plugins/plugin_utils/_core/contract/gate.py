@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from ..engine.engine import connect
 from ..errors import ContractError, TierwrightError
@@ -48,8 +49,7 @@ _LINES = 20
 _PACKAGES = {"pytest": "pytest", "testinfra": "pytest-testinfra", "pytest_timeout": "pytest-timeout"}
 
 
-@dataclass(frozen=True, slots=True)
-class GateSubject:
+class GateSubject(msgspec.Struct, frozen=True):
     """The image to be tested, with its neighbours."""
 
     #: The name of the tier.
@@ -64,8 +64,7 @@ class GateSubject:
     lacking: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FailedTest:
+class FailedTest(msgspec.Struct, frozen=True):
     """One test that failed."""
 
     #: Its pytest name: ``/roles/web/tests/test_site.py::test_login``. Empty if no test was running.
@@ -78,8 +77,7 @@ class FailedTest:
     log: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """The result of the tests of one image."""
 
     #: Number of tests that ran.

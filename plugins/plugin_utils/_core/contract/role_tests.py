@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from ..build_key.file_digests import digest_path
 from ..build_key.parts import digest_bytes
@@ -17,8 +18,7 @@ TEST_FILES = ("test_*.py", "*_test.py")
 _FOLDER = "tests"
 
 
-@dataclass(frozen=True, slots=True)
-class RoleTests:
+class RoleTests(msgspec.Struct, frozen=True):
     """The tests of one tier's role."""
 
     #: The name of the tier.
@@ -32,8 +32,7 @@ class RoleTests:
     origin: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Suite:
+class Suite(msgspec.Struct, frozen=True):
     """The tests that one tier's image must pass."""
 
     #: The tests of its role; ``None`` if there are none.

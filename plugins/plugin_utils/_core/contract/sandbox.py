@@ -14,8 +14,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from ..engine.engine import Engine
 from ..engine.inspection import Image
@@ -45,8 +46,7 @@ _LAST_BYTES = 4096
 _MOST_TESTS, _LONGEST_NAME, _LONGEST_TEXT = 10_000, 500, 64 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class Sandboxes:
+class Sandboxes(msgspec.Struct, frozen=True):
     """What the sandboxes for the tests of one image have in common."""
 
     engine: Engine

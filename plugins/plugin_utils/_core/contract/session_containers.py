@@ -288,4 +288,4 @@ def _image(engine: Engine, reference: str) -> Image:
     if image is None:
         raise NotFoundError(f"the engine does not have the image {reference}; `docker images` lists its images")
     config = engine.images.full_config(image)
-    return Image(**{**{name: getattr(image, name) for name in Image.__dataclass_fields__}, "config": config})
+    return Image(**{**{name: getattr(image, name) for name in Image.__struct_fields__}, "config": config})

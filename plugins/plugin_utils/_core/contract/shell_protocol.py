@@ -15,7 +15,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ..engine.streams import STDERR, STDOUT, Output
 from ..errors import EngineError
@@ -69,8 +70,7 @@ def request(token: str, argv: Sequence[str]) -> bytes:
     return f"{token} {encoded}\n".encode()
 
 
-@dataclass(frozen=True, slots=True)
-class ShellResult:
+class ShellResult(msgspec.Struct, frozen=True):
     """How a command ended."""
 
     #: Exit status.

@@ -8,12 +8,12 @@ the image is promoted.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any, assert_never
+
+import msgspec
 
 from ..bases.debian_bootstrap import mirror, own_mirrors, suites
 from ..build_key.outside_inputs import DigestedInput, without_credentials
@@ -34,8 +34,7 @@ OWN_DIGEST = "tierwright"
 _SHA256 = "sha256:"
 
 
-@dataclass(frozen=True, slots=True)
-class Material:
+class Material(msgspec.Struct, frozen=True):
     """Something that an image was made from: a resource descriptor of in-toto."""
 
     #: ``parent``, ``collection``, ``input`` or ``base``.
@@ -43,12 +42,11 @@ class Material:
     #: Its address, without credentials.
     uri: str
     #: Digest by algorithm; empty if it is not known.
-    digest: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    digest: Mapping[str, str] = msgspec.field(default_factory=dict)
+    annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ParentImage:
+class ParentImage(msgspec.Struct, frozen=True):
     """The image of the parent."""
 
     tier: str
@@ -58,8 +56,7 @@ class ParentImage:
     manifest: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class BuildFacts:
+class BuildFacts(msgspec.Struct, frozen=True):
     """What is known about the build of one image."""
 
     chain: str
@@ -104,14 +101,13 @@ class BuildFacts:
         return digest_key(self.parts)
 
 
-@dataclass(frozen=True, slots=True)
-class BuildTools:
+class BuildTools(msgspec.Struct, frozen=True):
     """What the controller says about itself, for the facts of its builds."""
 
     #: The version of ansible-core.
     ansible_core: str = ""
     #: The installed version of each collection that was used, by name; empty if it is not installed.
-    collections: Mapping[str, str] = field(default_factory=dict)
+    collections: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 def collect_facts(
@@ -146,7 +142,7 @@ def collect_facts(
         commit=planned.commit,
         source=planned.source,
         parts=dict(parts),
-        cage={} if tier.role is None else dataclasses.asdict(tier.cage),
+        cage={} if tier.role is None else msgspec.structs.asdict(tier.cage),
         ansible_core="" if tier.role is None else tools.ansible_core,
         epoch=epoch,
         materials=tuple(_materials(tier, parts, planned.inputs, tools)),

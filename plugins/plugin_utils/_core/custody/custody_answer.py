@@ -9,8 +9,9 @@ image itself says, and with the links that fail.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from ..policy.evidence import CYCLONEDX, GATE, PARENT, SOURCE, SPDX, SignedStatement
 from ..policy.link import Link
@@ -20,8 +21,7 @@ from .line import TracedTier, dependencies, external_parameters, find_provenance
 _SBOM = frozenset({CYCLONEDX, SPDX})
 
 
-@dataclass(frozen=True, slots=True)
-class TierCustody:
+class TierCustody(msgspec.Struct, frozen=True):
     """One tier of an image. Unknown values are ``null``."""
 
     tier: str
@@ -56,11 +56,10 @@ class TierCustody:
     #: The links that were checked.
     links: list[Link]
     #: Records that cannot be read.
-    problems: list[str] = field(default_factory=list)
+    problems: list[str] = msgspec.field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Custody:
+class Custody(msgspec.Struct, frozen=True):
     """The answer."""
 
     #: ``sha256:…`` of the image's configuration.

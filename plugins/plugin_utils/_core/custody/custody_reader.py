@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from ..policy.evidence import ImageEvidence
 from ..policy.link import Link
@@ -22,8 +23,7 @@ from .record_store import RecordSource
 from .verification import Verifier
 
 
-@dataclass(frozen=True, slots=True)
-class NamedPolicy:
+class NamedPolicy(msgspec.Struct, frozen=True):
     """A policy, and the file that it is from."""
 
     path: str

@@ -10,8 +10,10 @@ between looks again.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
 
 from ..errors import NotFoundError, TrustError
 from ..policy.freshness import SeenRelease, judge_release
@@ -27,8 +29,7 @@ from .release_record import SignedRelease
 _PAUSES = (0.5, 1.5)
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedRelease:
+class ExpectedRelease(msgspec.Struct, frozen=True):
     """The image that a tag names, and whose newest release it should be."""
 
     chain: str

@@ -9,7 +9,8 @@ Therefore a failure does not replace them: it is stored as a different kind of n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from .record_store import LocalRecords
 
@@ -19,8 +20,7 @@ _PASSED, _FAILED = "gate", "rejected"
 OWN, CONTRACT = "own", "contract"
 
 
-@dataclass(frozen=True, slots=True)
-class SuiteFolder:
+class SuiteFolder(msgspec.Struct, frozen=True):
     """The tests of one role."""
 
     #: The tier whose role has them, and the team that owns it.
@@ -38,8 +38,7 @@ class SuiteFolder:
     folder: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NotedFailure:
+class NotedFailure(msgspec.Struct, frozen=True):
     """Why a test failed. It is for people, and no part of a signed statement."""
 
     #: Its name; empty if no test was running.
@@ -48,8 +47,7 @@ class NotedFailure:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class GateFacts:
+class GateFacts(msgspec.Struct, frozen=True):
     """The result of the tests of one image."""
 
     tier: str
@@ -64,7 +62,7 @@ class GateFacts:
     tested: str
     run: str
     #: Durations of tests that passed, in seconds.
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = msgspec.field(default_factory=dict)
     #: The first failures, in order. One test can have several.
     failures: tuple[NotedFailure, ...] = ()
 

@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from ..engine.inspection import Image
 from ..image import labels
 
 
-@dataclass(frozen=True, slots=True)
-class ImageIdentity:
+class ImageIdentity(msgspec.Struct, frozen=True):
     """An image by its digests."""
 
     #: ``sha256:…`` of its configuration.

@@ -10,9 +10,11 @@ but the line is also followed through unsigned statements, so that the answer sh
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from ..chain.names import is_digest
 from ..errors import DamagedError
@@ -31,8 +33,7 @@ _TIER = "tier:"
 _LATEST = 253_402_300_799
 
 
-@dataclass(frozen=True, slots=True)
-class TracedTier:
+class TracedTier(msgspec.Struct, frozen=True):
     """The image of one tier in a line."""
 
     image: ImageIdentity

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from ..errors import TierwrightError
 from ..layer_index.index import Store
@@ -19,8 +20,7 @@ from ..policy.policy import Policy
 from ..transports.image import Stack
 
 
-@dataclass(frozen=True, slots=True)
-class OutdatedAnswer:
+class OutdatedAnswer(msgspec.Struct, frozen=True):
     """What is known about the security updates that a tier misses."""
 
     #: By the name of a package, the whole days since its update became available; ``None`` if it is not known.

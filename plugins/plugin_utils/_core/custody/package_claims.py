@@ -10,7 +10,8 @@ is there, or hides a package from them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from ..layer_index.entries import Index
 from ..layer_index.merged_files import LayerChange
@@ -20,8 +21,7 @@ _STATUS = "var/lib/dpkg/status"
 _INFO = "var/lib/dpkg/info/"
 
 
-@dataclass(frozen=True, slots=True)
-class PackageClaim:
+class PackageClaim(msgspec.Struct, frozen=True):
     """A change of dpkg's database without the change of the package."""
 
     #: Digest of the layer.

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from ..signing.statement import Subject
 
@@ -25,8 +25,7 @@ TESTED_ON = "https://tierwright.github.io/tested-on"
 CONFIG, LAYER = "config", "layer"
 
 
-@dataclass(frozen=True, slots=True)
-class TierImage:
+class TierImage(msgspec.Struct, frozen=True):
     """An image of a tier, as statements name it."""
 
     tier: str

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from .. import local_files
 from ..errors import DamagedError, NotFoundError
@@ -28,8 +29,7 @@ from .image_identity import ImageIdentity
 _LARGEST_TOTAL = 512 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryPlace:
+class RegistryPlace(msgspec.Struct, frozen=True):
     """An image in a registry."""
 
     client: RegistryClient

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from .. import local_files
 from ..errors import RunError, TrustError, describe_error
@@ -19,8 +20,7 @@ _FOLDER = "+releases"
 _LOCK_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class RememberedRelease:
+class RememberedRelease(msgspec.Struct, frozen=True):
     """The newest release record that was seen in a repository, as it is stored."""
 
     chain: str

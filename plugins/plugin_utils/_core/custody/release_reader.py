@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from ..chain import tags
 from ..errors import DamagedError, NotFoundError
@@ -17,8 +18,7 @@ from .bundle_artifact import find_layer
 from .release_record import LARGEST_RECORD, SignedRelease, read_release
 
 
-@dataclass(frozen=True, slots=True)
-class TaggedRelease:
+class TaggedRelease(msgspec.Struct, frozen=True):
     """The release record that a repository has now."""
 
     #: Digest of the manifest that the tag names.

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import msgspec
 
 from ..chain.names import is_digest
 from ..errors import DamagedError
@@ -31,8 +32,7 @@ _LONGEST_NAME = 255
 LARGEST_RECORD = 8 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class ReleasedTier:
+class ReleasedTier(msgspec.Struct, frozen=True):
     """The image that a tier has in a release."""
 
     #: Digest of its manifest, and of its configuration.
@@ -44,8 +44,7 @@ class ReleasedTier:
     release: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ChainRelease:
+class ChainRelease(msgspec.Struct, frozen=True):
     """What a chain has released."""
 
     chain: str
@@ -86,8 +85,7 @@ class ChainRelease:
         return self.created <= now < self.created + (self.expires - self.created) / 2
 
 
-@dataclass(frozen=True, slots=True)
-class SignedRelease:
+class SignedRelease(msgspec.Struct, frozen=True):
     """A release record, and who signed it."""
 
     record: ChainRelease

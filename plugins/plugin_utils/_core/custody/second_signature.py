@@ -9,8 +9,9 @@ statements are made from the facts on this machine.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
+
+import msgspec
 
 from ..engine.engine import Engine
 from ..errors import NotFoundError, TrustError
@@ -25,8 +26,7 @@ from .statements import signature_statement
 from .stored_statements import StoredStatement, stored_statements, text_at
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What a person is asked to sign. They must see it before they sign it."""
 
     #: ``sha256:…`` of the image's configuration.

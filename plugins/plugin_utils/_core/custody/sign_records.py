@@ -8,12 +8,12 @@ signature of this key already is not signed again, so a second run changes nothi
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
+
+import msgspec
 
 from ..engine.engine import Engine
 from ..engine.inspection import Image
@@ -33,14 +33,13 @@ from .statements import gate_statement, provenance_statement, signature_statemen
 MakeStatement = Callable[[TierImage, Image], Statement | None]
 
 
-@dataclass(frozen=True, slots=True)
-class SignedImages:
+class SignedImages(msgspec.Struct, frozen=True):
     """What a run signed."""
 
     #: Number of new signatures by tier. A tier whose image was signed before has 0.
-    signatures: Mapping[str, int] = field(default_factory=dict)
+    signatures: Mapping[str, int] = msgspec.field(default_factory=dict)
     #: Sentences about images that cannot be signed, by tier.
-    unsigned: Mapping[str, str] = field(default_factory=dict)
+    unsigned: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 def sign_images(
@@ -127,8 +126,8 @@ def _with_parent_manifest(engine: Engine, records: LocalRecords, config: str, fa
     parent = facts.parent
     if parent is None or parent.manifest is not None or (image := engine.images.find(parent.config)) is None:
         return facts
-    known = dataclasses.replace(parent, manifest=manifest_digest(engine, image))
-    facts = dataclasses.replace(facts, parent=known)
+    known = msgspec.structs.replace(parent, manifest=manifest_digest(engine, image))
+    facts = msgspec.structs.replace(facts, parent=known)
     with storing(config):
         note_facts(records, config, facts)
     return facts

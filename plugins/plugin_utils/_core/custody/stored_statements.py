@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from ..errors import DamagedError
 from ..signing.bundle import read_bundle, read_hint
@@ -28,8 +29,7 @@ _TIMES = {PROVENANCE: ("runDetails", "metadata", "finishedOn"), GATE: (TESTED_ON
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredStatement:
+class StoredStatement(msgspec.Struct, frozen=True):
     """A signed statement in the store. Several bundles can have the same bytes, each with a different signature."""
 
     payload: bytes

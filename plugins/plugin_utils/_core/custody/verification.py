@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
 
 from ..errors import TrustError
 from ..policy.decision import judge_image
@@ -29,8 +31,7 @@ AskOutdated = Callable[[tuple[str, ...], tuple[str, ...], tuple[str, ...]], Outd
 _NAMED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(msgspec.Struct, frozen=True):
     """The result of a verification."""
 
     #: The tiers, the base first and the image last.

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ..errors import ChainError, EngineError
 from .cluster import Cluster, ClusterUnreachableError, FieldConflictError, title
@@ -19,8 +20,7 @@ _HIDDEN = "(hidden)"
 _OPTIONAL = ("HorizontalPodAutoscaler", "ImageStream", "Ingress", "PodDisruptionBudget", "Route")
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectChange:
+class ObjectChange(msgspec.Struct, frozen=True):
     """What applying a manifest would do."""
 
     #: The name of its group.

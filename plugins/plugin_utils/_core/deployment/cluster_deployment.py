@@ -9,7 +9,8 @@ deployment applies what it had applied before.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ..errors import EngineError
 from .cluster import Cluster, title
@@ -25,8 +26,7 @@ Say = Callable[[str], None]
 _FAILED = {DeployOutcome.FAILED, DeployOutcome.ROLLED_BACK}
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterDeployment:
+class ClusterDeployment(msgspec.Struct, frozen=True):
     """A deployment to a cluster, with everything that it needs."""
 
     cluster: Cluster

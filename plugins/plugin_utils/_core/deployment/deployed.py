@@ -9,7 +9,8 @@ deployment ended.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ..engine.engine import Engine
 from ..errors import TierwrightError

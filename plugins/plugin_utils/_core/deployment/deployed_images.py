@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from ..chain import tags
 from ..chain.names import familiar_name, is_digest, is_repository, is_tag, split_pinned, split_registry
@@ -30,8 +32,7 @@ class _UnknownError(TierwrightError):
     """Why an image cannot be compared."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Name:
+class _Name(msgspec.Struct, frozen=True):
     """The name that an image was chosen by."""
 
     #: The host of the registry; ``None`` for an image of the engine.
@@ -43,8 +44,7 @@ class _Name:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
+class _Named(msgspec.Struct, frozen=True):
     """An image, and its name by digest."""
 
     name: str

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from ..chain.names import is_digest
 
@@ -21,8 +21,7 @@ FAILED = "failed"
 INTERRUPTED = "interrupted"
 
 
-@dataclass(frozen=True, slots=True)
-class OutdatedLayer:
+class OutdatedLayer(msgspec.Struct, frozen=True):
     """A layer of what runs that the newest image under the same name does not have."""
 
     #: ``null`` if the layer does not say who made it.
@@ -30,8 +29,7 @@ class OutdatedLayer:
     team: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class LastDeployment:
+class LastDeployment(msgspec.Struct, frozen=True):
     """What the newest record of this machine says about a service."""
 
     #: Its name: ``deploy-20261129T201500Z``.
@@ -51,8 +49,7 @@ class LastDeployment:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class DeployedService:
+class DeployedService(msgspec.Struct, frozen=True):
     """A service that runs."""
 
     site: str
@@ -83,15 +80,14 @@ class DeployedService:
     #: Whether this is the image that runs.
     current: bool | None = None
     #: The layers that are out of date, the lowest first. Their teams have released something that does not run yet.
-    outdated: list[OutdatedLayer] = field(default_factory=list)
+    outdated: list[OutdatedLayer] = msgspec.field(default_factory=list)
     #: Why it is not known whether something is out of date; ``null`` also if it was chosen by a digest.
     unknown: str | None = None
     #: The last deployment from this machine.
     last: LastDeployment | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeployedSites:
+class DeployedSites(msgspec.Struct, frozen=True):
     """Everything that one engine, or one namespace of a cluster, runs for sites."""
 
     services: list[DeployedService]

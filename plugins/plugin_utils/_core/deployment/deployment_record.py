@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from urllib.parse import unquote
+
+import msgspec
+from msgspec.structs import replace
 
 from ..chain.names import file_name
 from ..errors import DamagedError
@@ -35,8 +37,7 @@ class DeployOutcome(Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceRecord:
+class ServiceRecord(msgspec.Struct, frozen=True):
     """What a deployment did with one service."""
 
     service: str
@@ -54,8 +55,7 @@ class ServiceRecord:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DeploymentRecord:
+class DeploymentRecord(msgspec.Struct, frozen=True):
     """A deployment of a site."""
 
     #: Its name: ``deploy-20261129T201500Z``.

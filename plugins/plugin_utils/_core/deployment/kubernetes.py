@@ -13,8 +13,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from ..errors import ChainError
 from .labels import SITE, image_annotations, selector, service_labels
@@ -28,8 +30,7 @@ KubeObject = dict[str, Any]
 _HTTP = "http"
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterSettings:
+class ClusterSettings(msgspec.Struct, frozen=True):
     """What a user says about the cluster. Empty values are left out."""
 
     namespace: str
@@ -48,8 +49,7 @@ class ClusterSettings:
     existing_secret: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestGroup:
+class ManifestGroup(msgspec.Struct, frozen=True):
     """Objects that belong into one file, and are applied together."""
 
     name: str

@@ -9,10 +9,10 @@ anybody else is an error before anything is written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from ..build_key.source_version import ask_git
@@ -26,8 +26,7 @@ HEADER = "# Rendered by Tierwright; the next deployment overwrites changes.\n"
 _WIDTH = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedFile:
+class RenderedFile(msgspec.Struct, frozen=True):
     """A file that a target reads."""
 
     name: str
@@ -64,8 +63,7 @@ def manifest_files(groups: Sequence[ManifestGroup]) -> list[RenderedFile]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedChange:
+class RenderedChange(msgspec.Struct, frozen=True):
     """A file that changes."""
 
     path: Path

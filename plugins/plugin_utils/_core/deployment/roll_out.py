@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ..errors import EngineError
 from .cluster import Cluster, ClusterUnreachableError
@@ -23,8 +24,7 @@ _SPARE_SECONDS = 60
 _LONGEST_REASON = 500
 
 
-@dataclass(frozen=True, slots=True)
-class RollOut:
+class RollOut(msgspec.Struct, frozen=True):
     """The roll-out of one service."""
 
     cluster: Cluster

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from ..errors import ChainError
 
@@ -21,8 +22,7 @@ SECRETS_FOLDER = "/run/secrets"
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 
 
-@dataclass(frozen=True, slots=True)
-class DeployedImage:
+class DeployedImage(msgspec.Struct, frozen=True):
     """The image of a service."""
 
     #: What a target is told: ``registry.example.org/team/wordpress@sha256:…``; for an image that only the engine has,
@@ -39,8 +39,7 @@ class DeployedImage:
     is_local: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(msgspec.Struct, frozen=True):
     """The health check of a service. Times are in seconds."""
 
     #: The command; if empty, the image's own health check, with these times.
@@ -55,8 +54,7 @@ class Probe:
     start_period: int = 120
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """What one replica may use, and what is reserved for it."""
 
     #: Thousandths of a processor.
@@ -68,8 +66,7 @@ class Limits:
     reserved: int = 25
 
 
-@dataclass(frozen=True, slots=True)
-class SiteVolume:
+class SiteVolume(msgspec.Struct, frozen=True):
     """A volume that outlives all containers."""
 
     name: str
@@ -81,11 +78,10 @@ class SiteVolume:
     storage_class: str = ""
     #: Driver and options in an engine; empty for a folder of the engine.
     driver: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeMount:
+class VolumeMount(msgspec.Struct, frozen=True):
     """A place where a service sees a volume."""
 
     volume: str
@@ -95,8 +91,7 @@ class VolumeMount:
     like: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FilledFolder:
+class FilledFolder(msgspec.Struct, frozen=True):
     """A folder that a container fills from its own image when it starts, so that it never outlives an image."""
 
     path: str
@@ -104,8 +99,7 @@ class FilledFolder:
     command: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SecretFile:
+class SecretFile(msgspec.Struct, frozen=True):
     """A secret that a service reads from a file."""
 
     #: The variable of the service, to which ``_FILE`` is added.
@@ -119,8 +113,7 @@ class SecretFile:
         return f"{SECRETS_FOLDER}/{self.key}"
 
 
-@dataclass(frozen=True, slots=True)
-class SiteService:
+class SiteService(msgspec.Struct, frozen=True):
     """One service of a site."""
 
     name: str
@@ -133,11 +126,11 @@ class SiteService:
     gid: int
     probe: Probe
     limits: Limits
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = msgspec.field(default_factory=dict)
     secrets: tuple[SecretFile, ...] = ()
     volumes: tuple[VolumeMount, ...] = ()
     #: Folders in memory that it may write to, with their sizes in bytes. Everything else is read-only.
-    scratch: Mapping[str, int] = field(default_factory=dict)
+    scratch: Mapping[str, int] = msgspec.field(default_factory=dict)
     filled: FilledFolder | None = None
     #: Seconds that it has to end.
     stop_seconds: int = 30
@@ -151,9 +144,9 @@ class SiteService:
     #: Whether it must be on the machine that visitors reach, because its sockets are there.
     on_entry_machine: bool = False
     #: Settings that replace others if it does not open its port itself, but gets it as file descriptor 3.
-    socket_environment: Mapping[str, str] = field(default_factory=dict)
+    socket_environment: Mapping[str, str] = msgspec.field(default_factory=dict)
     #: Settings that replace others if a proxy of the cluster is in front of it, which ends TLS.
-    ingress_environment: Mapping[str, str] = field(default_factory=dict)
+    ingress_environment: Mapping[str, str] = msgspec.field(default_factory=dict)
     #: The services that it connects to.
     uses: tuple[str, ...] = ()
     #: Replicas that a busy cluster may add, and the share of its processors, in percent, at which it does.
@@ -167,8 +160,7 @@ class SiteService:
         return dict(sorted({**self.environment, **files}.items()))
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(msgspec.Struct, frozen=True):
     """A site: what runs together, and is deployed together."""
 
     name: str

@@ -13,8 +13,9 @@ one published port, so its owner stops before its successor starts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ..build_key.parts import digest_value
 from .labels import PORT, SITE, SPEC, container_labels, selector
@@ -48,8 +49,7 @@ first=/tmp/.first-success
 """
 
 
-@dataclass(frozen=True, slots=True)
-class SwarmSettings:
+class SwarmSettings(msgspec.Struct, frozen=True):
     """What a user says about the Swarm."""
 
     #: Whether the published port belongs to Swarm's mesh, on all machines. It needs IPVS in their kernels.
@@ -62,8 +62,7 @@ class SwarmSettings:
     two_intervals: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SwarmSecret:
+class SwarmSecret(msgspec.Struct, frozen=True):
     """A secret in Swarm."""
 
     #: The key in ``deploy_secrets``.

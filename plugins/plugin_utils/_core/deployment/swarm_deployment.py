@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from ..engine.engine import Engine
 from ..engine.swarm import SwarmService
@@ -29,8 +31,7 @@ _POLL_SECONDS = 0.25
 _FAILED = {DeployOutcome.FAILED, DeployOutcome.ROLLED_BACK}
 
 
-@dataclass(frozen=True, slots=True)
-class SwarmDeployment:
+class SwarmDeployment(msgspec.Struct, frozen=True):
     """A deployment to Swarm, with everything that it needs."""
 
     engine: Engine

@@ -12,7 +12,7 @@ volume that is in memory. A proxy that starts replaces the socket of its predece
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from .site import Limits, Probe, Site, SiteService, SiteVolume, VolumeMount
 

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from .secret_values import KEYS
 from .site import (
@@ -46,8 +47,7 @@ unset($site_end, $site_link);
 """
 
 
-@dataclass(frozen=True, slots=True)
-class SiteSettings:
+class SiteSettings(msgspec.Struct, frozen=True):
     """What users choose. ``deploy_*`` in the role's argument specification describes each field."""
 
     name: str
@@ -62,8 +62,8 @@ class SiteSettings:
     most_replicas: int = 0
     #: Seconds that a container has to become healthy, including an upgrade of the database.
     start_timeout: int = 120
-    uploads: SiteVolume = field(default_factory=lambda: SiteVolume("uploads", 10_000 * _MB, shared=True))
-    data: SiteVolume = field(default_factory=lambda: SiteVolume("data", 10_000 * _MB))
+    uploads: SiteVolume = msgspec.field(default_factory=lambda: SiteVolume("uploads", 10_000 * _MB, shared=True))
+    data: SiteVolume = msgspec.field(default_factory=lambda: SiteVolume("data", 10_000 * _MB))
     #: Where the proxy asks for the addresses of the replicas; empty for the resolver of its own container.
     resolver: str = ""
 

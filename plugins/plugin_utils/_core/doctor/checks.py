@@ -9,11 +9,12 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 from importlib import metadata
 from pathlib import Path
+
+import msgspec
 
 from ..bases.debian_bootstrap import own_mirrors
 from ..engine.engine import connect
@@ -33,8 +34,7 @@ class FindingState(StrEnum):
     MISSING = "missing"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """The result of one check."""
 
     #: What was checked: ``engine``, ``mmdebstrap`` …
@@ -46,8 +46,7 @@ class Finding:
     advice: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(msgspec.Struct, frozen=True):
     """The results of all checks."""
 
     #: Whether this machine can build chains.

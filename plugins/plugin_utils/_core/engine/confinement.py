@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ..chain.tier import CAPABILITIES, Cage
 from .system import System
@@ -23,8 +24,7 @@ SCRATCH = {"debian": ("/var/cache/apt", "/var/lib/apt/lists")}
 _LIMITS = {"memory": ("mem_limit", "memswap_limit"), "processes": ("pids_limit",)}
 
 
-@dataclass(frozen=True, slots=True)
-class Confinement:
+class Confinement(msgspec.Struct, frozen=True):
     """The limits and mounts of a build container."""
 
     #: Capabilities and limits of the tier.

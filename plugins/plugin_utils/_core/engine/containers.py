@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+
+import msgspec
 
 from ..errors import EngineError, wrap_errors
 from .api_errors import MissingError, RefusedError, require_list, translate_errors
@@ -36,8 +37,7 @@ done
 """
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessInfo:
+class ProcessInfo(msgspec.Struct, frozen=True):
     """A process in a container."""
 
     pid: int
@@ -134,8 +134,7 @@ _BUILD_ENVIRONMENT = {
 EPOCH = "SOURCE_DATE_EPOCH"
 
 
-@dataclass(frozen=True, slots=True)
-class BuildContainer:
+class BuildContainer(msgspec.Struct, frozen=True):
     """A container in which the role of a tier is applied."""
 
     #: Container ID.

@@ -7,9 +7,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+
+import msgspec
 
 from ..errors import EngineError
 from .session import EngineSession
@@ -21,8 +22,7 @@ _LONGEST = 1 << 20
 _KINDS = ("image", "service")
 
 
-@dataclass(frozen=True, slots=True)
-class EngineEvent:
+class EngineEvent(msgspec.Struct, frozen=True):
     """Something that happened in the engine."""
 
     #: ``image`` or ``service``.

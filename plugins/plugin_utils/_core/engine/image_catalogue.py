@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
+
+import msgspec
 
 from ..errors import EngineError, wrap_errors
 from .api_requests import AnswerBody
@@ -21,8 +22,7 @@ from .inspection import HistoryEntry, names_of, read_history_entry, reported_siz
 from .session import EngineSession
 
 
-@dataclass(frozen=True, slots=True)
-class ListedImage:
+class ListedImage(msgspec.Struct, frozen=True):
     """An image in the list of all images."""
 
     id: str
@@ -35,8 +35,7 @@ class ListedImage:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class ImageDetails:
+class ImageDetails(msgspec.Struct, frozen=True):
     """The details of one image."""
 
     id: str
@@ -52,8 +51,7 @@ class ImageDetails:
     architecture: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerImage:
+class ContainerImage(msgspec.Struct, frozen=True):
     """The image that a container was made from."""
 
     #: Name of the container.

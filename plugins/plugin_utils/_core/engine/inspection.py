@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from ..chain.names import familiar_name
 
@@ -42,8 +43,7 @@ def parse_nanoseconds(text: str) -> int | None:
 _NAMELESS = "<none>:<none>"
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """The ID and the labels of an image."""
 
     #: ``sha256:…`` of its configuration. The engine may use a different name (:mod:`.image_ids`).
@@ -51,8 +51,7 @@ class Identity:
     labels: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Image(Identity):
+class Image(Identity, frozen=True):
     """An image, as the engine describes it."""
 
     #: Digests of its layers, from the base upwards.
@@ -75,8 +74,7 @@ class Image(Identity):
         return familiar_name(reference) in self.tags
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
+class HistoryEntry(msgspec.Struct, frozen=True):
     """One entry in the history of an image."""
 
     #: The command of this step.
@@ -136,8 +134,7 @@ _OVERLAY_DRIVERS = frozenset({"overlay", "overlay2"})
 _GO_SYMLINK = 1 << 27
 
 
-@dataclass(frozen=True, slots=True)
-class OverlayFolders:
+class OverlayFolders(msgspec.Struct, frozen=True):
     """The folders of a container's overlay file system, on the engine's machine."""
 
     #: The changes of the container.
@@ -146,8 +143,7 @@ class OverlayFolders:
     lower: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerInfo:
+class ContainerInfo(msgspec.Struct, frozen=True):
     """A container, as the engine describes it."""
 
     #: Its full ID.
@@ -170,8 +166,7 @@ class ContainerInfo:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FileInfo:
+class FileInfo(msgspec.Struct, frozen=True):
     """A file in a container, as the engine describes it."""
 
     #: Modification time in nanoseconds since 1970; ``None`` if it is not reported.

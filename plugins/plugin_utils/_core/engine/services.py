@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from . import containers
 from .api_errors import RefusedError, translate_errors
@@ -19,15 +20,14 @@ from .system import System
 _NO_NETWORK = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerSettings:
+class ContainerSettings(msgspec.Struct, frozen=True):
     """How to start one container of an image. If a field is empty, the setting of the image applies."""
 
     #: ID of the image.
     image: str
     labels: Mapping[str, str]
     #: Environment variables in addition to those of the image.
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = msgspec.field(default_factory=dict)
     #: ``name``, ``uid`` or ``uid:gid``.
     user: str = ""
     #: Used in place of the image's ``CMD``.
@@ -35,17 +35,16 @@ class ContainerSettings:
     #: Whether only ``command`` runs, without entrypoint, command and health check of the image.
     bare: bool = False
     #: Network name to the names of the container in this network. If empty, the container has no network.
-    networks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    networks: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
     #: Options of resolv.conf(5).
     dns_options: Sequence[str] = ()
     #: Mounts, in the format of the Engine API.
     mounts: Sequence[Any] = ()
     #: Restrictions in addition to those of the engine, as arguments for ``create_host_config`` of the SDK.
-    restrictions: Mapping[str, Any] = field(default_factory=dict)
+    restrictions: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceState:
+class ServiceState(msgspec.Struct, frozen=True):
     """The state of a container."""
 
     running: bool

@@ -7,10 +7,11 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
+
+import msgspec
 
 from ..errors import EngineUnavailableError, TierwrightError, describe_error
 from .api_errors import ADVICE, translate_errors
@@ -53,8 +54,7 @@ def check_api_version(address: str, version: Any) -> str:
     return str(version)
 
 
-@dataclass(frozen=True, slots=True)
-class EngineIdentity:
+class EngineIdentity(msgspec.Struct, frozen=True):
     """What the code must know about an engine before it can use it."""
 
     #: Its version of the API, for example ``1.41``.

@@ -24,6 +24,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+import msgspec
+
 from ..errors import TooMuchOutputError
 
 _HEADER = struct.Struct(">BxxxL")
@@ -32,8 +34,7 @@ _HEADER = struct.Struct(">BxxxL")
 STDOUT, STDERR = 1, 2
 
 
-@dataclass(frozen=True, slots=True)
-class StartedCommand:
+class StartedCommand(msgspec.Struct, frozen=True):
     """A command that was started in a container."""
 
     #: The stream of the engine: input is sent unchanged, output arrives in frames (:class:`Frames`).

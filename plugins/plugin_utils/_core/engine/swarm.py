@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ..errors import EngineError
 from .api_errors import MissingError, require_list, translate_errors
@@ -18,8 +19,7 @@ _LOOPBACK = "127.0.0.1"
 _TWO_INTERVALS = (1, 44)
 
 
-@dataclass(frozen=True, slots=True)
-class SwarmState:
+class SwarmState(msgspec.Struct, frozen=True):
     """What an engine says about Swarm."""
 
     #: ``active``, ``inactive``, ``pending``, ``error`` or ``locked``; Podman has none, and is ``inactive``.
@@ -34,8 +34,7 @@ class SwarmState:
     two_intervals: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SwarmTask:
+class SwarmTask(msgspec.Struct, frozen=True):
     """One container of a service, planned or real."""
 
     #: Number of the replica.
@@ -56,8 +55,7 @@ class SwarmTask:
     container: str
 
 
-@dataclass(frozen=True, slots=True)
-class SwarmService:
+class SwarmService(msgspec.Struct, frozen=True):
     """A service, as the engine knows it."""
 
     id: str

@@ -8,15 +8,15 @@ Differences between engines are attributes of :class:`EngineKind`. No other code
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from .api_errors import translate_errors
 from .session import EngineIdentity, EngineSession, names_podman
 
 
-@dataclass(frozen=True, slots=True)
-class EngineKind:
+class EngineKind(msgspec.Struct, frozen=True):
     """The behaviour of an engine, where engines differ."""
 
     #: Whether the mount points that the engine creates for its own files are part of the container's changes. Docker
@@ -68,8 +68,7 @@ def recognise(engine: EngineIdentity, info: Callable[[], Mapping[str, Any]]) -> 
 _LIMITS = {"MemoryLimit": "memory", "PidsLimit": "processes"}
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(msgspec.Struct, frozen=True):
     """Description of an engine, for users."""
 
     #: ``Docker`` or ``Podman``.

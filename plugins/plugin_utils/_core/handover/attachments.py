@@ -13,9 +13,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from .. import local_files
 from ..chain.names import is_digest, is_repository, split_registry
@@ -38,8 +39,7 @@ _MAX_DIGITS = 9
 _LONGEST_NAME = 255
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedParent:
+class PublishedParent(msgspec.Struct, frozen=True):
     """The published image that an image is based on."""
 
     #: Its name without tag: ``registry.example.org/operations/corebuild``.
@@ -48,8 +48,7 @@ class PublishedParent:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedPlace:
+class PublishedPlace(msgspec.Struct, frozen=True):
     """The place of an image in its chain."""
 
     tier: str
@@ -62,8 +61,7 @@ class PublishedPlace:
     protects: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(msgspec.Struct, frozen=True):
     """The attachment of one image."""
 
     #: The digest of its own manifest.
@@ -75,8 +73,7 @@ class Attachment:
     tests: Path | None
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(msgspec.Struct, frozen=True):
     """An attachment as a registry lists it."""
 
     digest: str

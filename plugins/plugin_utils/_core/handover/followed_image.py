@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from ..build_key.parts import content_tag
 from ..chain import tags
@@ -33,8 +34,7 @@ from .upstream import upstream_ancestors
 ConnectToRead = Callable[[str], RegistryClient]
 
 
-@dataclass(frozen=True, slots=True)
-class FollowedImage:
+class FollowedImage(msgspec.Struct, frozen=True):
     """An image of another team, with its attachment and those of its ancestors."""
 
     locked: LockedTier

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from ..chain.names import is_digest, is_repository, is_tag, split_registry
@@ -31,8 +31,7 @@ _LARGEST = 8 << 20
 _READABLE = 0o644
 
 
-@dataclass(frozen=True, slots=True)
-class LockedAncestor:
+class LockedAncestor(msgspec.Struct, frozen=True):
     """A tier above a followed tier, in a chain of another team."""
 
     tier: str
@@ -45,8 +44,7 @@ class LockedAncestor:
     attachment: str
 
 
-@dataclass(frozen=True, slots=True)
-class LockedTier:
+class LockedTier(msgspec.Struct, frozen=True):
     """The image that a followed tier stands for."""
 
     #: Host and repository: ``registry.example.org/operations/corebuild``.
@@ -64,7 +62,7 @@ class LockedTier:
     #: Digest of the manifest of its attachment; ``None`` if it has none.
     attachment: str | None = None
     #: The tiers above it that are published, the nearest first.
-    ancestors: tuple[LockedAncestor, ...] = field(default_factory=tuple)
+    ancestors: tuple[LockedAncestor, ...] = msgspec.field(default_factory=tuple)
 
     @property
     def reference(self) -> str:

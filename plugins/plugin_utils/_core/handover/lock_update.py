@@ -8,7 +8,8 @@ The command imports this module, so it must not import clients of registries.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from ..text import one_line, short
 from ..transports.image import PackageChange
@@ -19,8 +20,7 @@ from ..views.comparison import SettingChange
 UNVERIFIED = "no chain-policy.yml: signatures are not verified"
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamChange:
+class UpstreamChange(msgspec.Struct, frozen=True):
     """What changed in the layer and the contract of one tier of another team."""
 
     tier: str
@@ -35,16 +35,14 @@ class UpstreamChange:
     protects: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamTier:
+class UpstreamTier(msgspec.Struct, frozen=True):
     """A tier that a followed image consists of."""
 
     tier: str
     team: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class FollowedUpdate:
+class FollowedUpdate(msgspec.Struct, frozen=True):
     """The image that a followed tier stands for, and a newer one if there is one."""
 
     tier: str
@@ -60,16 +58,15 @@ class FollowedUpdate:
     newer: bool
     #: The tiers of the newest image, the base first.
     upstream: list[UpstreamTier]
-    changes: list[UpstreamChange] = field(default_factory=list)
-    config: list[SettingChange] = field(default_factory=list)
-    environment: list[SettingChange] = field(default_factory=list)
-    labels: list[SettingChange] = field(default_factory=list)
+    changes: list[UpstreamChange] = msgspec.field(default_factory=list)
+    config: list[SettingChange] = msgspec.field(default_factory=list)
+    environment: list[SettingChange] = msgspec.field(default_factory=list)
+    labels: list[SettingChange] = msgspec.field(default_factory=list)
     #: One sentence for each thing that could not be compared, or that the newest image lacks.
-    unread: list[str] = field(default_factory=list)
+    unread: list[str] = msgspec.field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class LockUpdate:
+class LockUpdate(msgspec.Struct, frozen=True):
     """The answer to ``tierwright update``."""
 
     tiers: list[FollowedUpdate]

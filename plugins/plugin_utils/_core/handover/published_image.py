@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from ..errors import NotFoundError
 from ..layer_index.index import Store
@@ -15,8 +15,7 @@ from ..transports.registry import index_layers
 from ..transports.registry_client import RegistryClient
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedImage:
+class PublishedImage(msgspec.Struct, frozen=True):
     """An image in a registry."""
 
     #: The registry.

@@ -10,7 +10,8 @@ those of the parent and at most one more, which the tier made.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ..build_key.parts import Parts, content_tag, digest_key, recorded_parts
 from ..chain import tags
@@ -32,8 +33,7 @@ def sources_tag(parts: Parts) -> str:
     return tags.sources(digest_key({name: value for name, value in parts.items() if name not in recorded}))
 
 
-@dataclass(frozen=True, slots=True)
-class TestedElsewhere:
+class TestedElsewhere(msgspec.Struct, frozen=True):
     """An image that passed its tests on another machine."""
 
     tier: Tier

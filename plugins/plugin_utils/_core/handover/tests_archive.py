@@ -14,8 +14,9 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+import msgspec
 
 from ..build_key.file_digests import read_file
 from ..errors import DamagedError
@@ -29,8 +30,7 @@ MOST = 4096
 _LONGEST_PATH = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class PackedFile:
+class PackedFile(msgspec.Struct, frozen=True):
     """One file of the tests."""
 
     content: bytes

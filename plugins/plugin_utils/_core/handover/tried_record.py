@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ..state.journal import Journal
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 _KIND = "tried"
 
 
-@dataclass(frozen=True, slots=True)
-class NewImage:
+class NewImage(msgspec.Struct, frozen=True):
     """An image that a run tries: the candidate itself, or an ancestor of it that is new, too."""
 
     tier: str
@@ -27,8 +27,7 @@ class NewImage:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class TriedImage:
+class TriedImage(msgspec.Struct, frozen=True):
     """What a run tries in place of a locked image."""
 
     #: The images that a verdict is about, the candidate first.

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from ..chain.names import split_registry
 from ..errors import DamagedError, NotFoundError
@@ -17,8 +18,7 @@ from .attachments import Attachment, PublishedParent, find_attachment
 _MOST = 100
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamAncestor:
+class UpstreamAncestor(msgspec.Struct, frozen=True):
     """An ancestor of a published image."""
 
     #: The published image.

@@ -9,7 +9,7 @@ to that repository can say anything there, so the content is only checked, compa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from ..chain.names import is_digest
 from ..errors import DamagedError, NotFoundError
@@ -32,8 +32,7 @@ _TAG = "verdict-"
 _DIGITS = 32
 
 
-@dataclass(frozen=True, slots=True)
-class ConsumerVerdict:
+class ConsumerVerdict(msgspec.Struct, frozen=True):
     """What one tier says about an image that it is based on."""
 
     #: The image: ``registry.example.org/operations/corebuild``, and the digest of its manifest.

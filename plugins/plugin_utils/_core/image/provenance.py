@@ -12,9 +12,10 @@ either. Therefore a chain owns only the images in the repositories of its tiers.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from ..chain.tier import Tier
 from ..engine.engine import Engine
@@ -89,8 +90,7 @@ def timestamp(seconds: int) -> str:
 Repositories = Mapping[str, Collection[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class ChainImage:
+class ChainImage(msgspec.Struct, frozen=True):
     """An image that Tierwright made."""
 
     #: Its ID.

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+
+import msgspec
 
 #: Prefix of the steps in the profile.
 PREFIX = "apt: "
@@ -27,8 +28,7 @@ _DPKG = {"unpack": UNPACK, "configure": CONFIGURE, "triggers": TRIGGERS, "remove
 Period = tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class AptEvent:
+class AptEvent(msgspec.Struct, frozen=True):
     """One line of the events of a container."""
 
     moment: float

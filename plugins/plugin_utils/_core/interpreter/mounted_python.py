@@ -18,15 +18,15 @@ Every build container can write to this volume, so its content is not trusted: i
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import json
 import secrets
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from ..chain.tier import Cage
 from ..engine import streams
@@ -87,8 +87,7 @@ _MESSAGE_LINES = 15
 _ADVICE = "or set tier_python_interpreter to a Python that the image has"
 
 
-@dataclass(frozen=True, slots=True)
-class Interpreter:
+class Interpreter(msgspec.Struct, frozen=True):
     """A mounted Python that is ready for use."""
 
     #: Name of the volume that contains it.
@@ -207,7 +206,7 @@ def python_sources(parent_image: Image) -> Iterator[Image]:
     """
     counts: Sequence[int] = (1, len(parent_image.layers)) if len(parent_image.layers) > 1 else (1,)
     for count in counts:
-        yield dataclasses.replace(parent_image, layers=parent_image.layers[:count], config={})
+        yield msgspec.structs.replace(parent_image, layers=parent_image.layers[:count], config={})
 
 
 def _find(engine: Engine, name: str) -> Interpreter | None:

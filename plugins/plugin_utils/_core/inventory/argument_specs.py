@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
@@ -25,8 +25,7 @@ from .variable_checks import RUN_CHECKS, check_names, check_type
 from .yaml_files import read_yaml
 
 
-@dataclass(frozen=True, slots=True)
-class RoleArguments:
+class RoleArguments(msgspec.Struct, frozen=True):
     """The variables of a role, and their specification."""
 
     #: Options of its argument specification; ``None`` if it has no specification.
@@ -36,7 +35,7 @@ class RoleArguments:
     #: Variables in ``defaults/main.yml``, untemplated.
     defaults: Mapping[str, Any]
     #: Variables in ``vars/main.yml``, untemplated. They override those of the host.
-    constants: Mapping[str, Any] = field(default_factory=dict)
+    constants: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
 def read_arguments(folder: Path) -> RoleArguments:

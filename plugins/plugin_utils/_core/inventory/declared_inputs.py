@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..bases.debian_bootstrap import mirror, own_mirrors, suites
@@ -37,8 +37,7 @@ _DEFAULT_MAX_AGE = 3600
 _FILE = "file:"
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(msgspec.Struct, frozen=True):
     """The outside inputs of one tier."""
 
     inputs: Sequence[KnownInput | PendingInput]
@@ -48,8 +47,7 @@ class Inputs:
     max_age: float
 
 
-@dataclass(frozen=True, slots=True)
-class DigestedInputs:
+class DigestedInputs(msgspec.Struct, frozen=True):
     """The outside inputs of one tier, digested."""
 
     #: The key parts: ``input/<name>``, and ``inputs-pin``.

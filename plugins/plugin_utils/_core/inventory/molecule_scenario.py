@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from ..chain.names import is_repository, split_pinned
 from ..errors import ChainError
@@ -26,8 +27,7 @@ _DIGITS = 8
 _EXAMPLE = "platforms: [{name: molecule, parent: 'docker.io/library/debian@sha256:…'}]"
 
 
-@dataclass(frozen=True, slots=True)
-class MoleculeScenario:
+class MoleculeScenario(msgspec.Struct, frozen=True):
     """The tier that is tested, and the tiers that the scenario adds."""
 
     #: The tier that the role is tested as.
@@ -35,7 +35,7 @@ class MoleculeScenario:
     #: The name of the chain that all images of the scenario belong to. Two projects never have the same.
     chain: str
     #: Variables of the added tiers, by tier.
-    added: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    added: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
 
     @property
     def makes_parent(self) -> bool:

@@ -7,9 +7,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from ansible.errors import AnsibleError
 from ansible.utils.collection_loader import AnsibleCollectionRef
 from ansible.utils.collection_loader._collection_finder import _get_collection_role_path
@@ -29,8 +29,7 @@ _ROLE_FILES = [f"{folder}/main{end}" for folder in ("tasks", "meta") for end in 
 _INCLUDES = re.compile(r"\b(?:include|import)_role\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(msgspec.Struct, frozen=True):
     """A role on disk."""
 
     #: The name by which ``include_role`` finds it: a short name, a fully qualified name, or a path.
@@ -155,8 +154,7 @@ def _included_names(tasks: object) -> Iterator[str]:
                     yield from _included_names(value)
 
 
-@dataclass(frozen=True, slots=True)
-class RoleContent:
+class RoleContent(msgspec.Struct, frozen=True):
     """The content of a role, as far as a plan needs it."""
 
     role: Role

@@ -19,10 +19,12 @@ import os
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import msgspec
+from msgspec.structs import astuple
 
 from .. import local_files
 from ..local_files import write_atomically
@@ -97,8 +99,7 @@ def built(identity: str) -> str | None:
 _TASKS = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(msgspec.Struct, frozen=True):
     """A task of a role."""
 
     #: ``null`` for a task that does not belong to a role.
@@ -161,8 +162,7 @@ _LEFT_OUT = "left-out"
 _SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(msgspec.Struct, frozen=True):
     """One path that was left out of a layer."""
 
     entry: FileEntry

@@ -15,7 +15,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from ..errors import SealError
 from .build_memory import Timeline
@@ -41,8 +42,7 @@ _PATH = re.compile(rb"/[\w.+@%~-]+(?:/[\w.+@%~-]+)*")
 _SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """An entry of a layer, and the absolute paths that it refers to."""
 
     entry: FileEntry

@@ -13,8 +13,10 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from .. import stopwatch
 from ..engine.container_files import Reading, freeze_for_reading
@@ -28,8 +30,7 @@ from .overlay_changes import IDENTITY_MAP, NotReadableError, Overlay
 _MOUNT_POINT = 4
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerChanges:
+class ContainerChanges(msgspec.Struct, frozen=True):
     """The changes in a build container."""
 
     changes: list[PathChange]

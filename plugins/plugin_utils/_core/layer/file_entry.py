@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+import msgspec
+
 from ..errors import SealError
 
 #: Number of bytes that are read at once.
@@ -41,8 +43,7 @@ class FileKind(Enum):
     SOCKET = b"s"
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(msgspec.Struct, frozen=True):
     """A file's content, as a part of a file on this machine: from ``offset`` on, as long as the entry's size."""
 
     path: bytes
@@ -82,8 +83,7 @@ class FileEntry:
     changed: int | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class PathChange:
+class PathChange(msgspec.Struct, frozen=True):
     """A path after (``now``) and before the build. At least one of the two is not ``None``."""
 
     now: FileEntry | None

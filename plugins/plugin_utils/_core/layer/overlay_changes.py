@@ -15,8 +15,9 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from .file_entry import KEPT_ATTRIBUTES, FileEntry, FileKind, PathChange, Slice
 
@@ -53,8 +54,7 @@ class NotReadableError(Exception):
     """The directories cannot be read, or their content differs from the file system that the container sees."""
 
 
-@dataclass(frozen=True, slots=True)
-class Overlay:
+class Overlay(msgspec.Struct, frozen=True):
     """The directories of one overlay."""
 
     upper: bytes
@@ -105,8 +105,7 @@ class Lower:
         return merged
 
 
-@dataclass(frozen=True, slots=True)
-class _Merged:
+class _Merged(msgspec.Struct, frozen=True):
     """The merged view of the lower directories at one path."""
 
     entry: FileEntry | None = None

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ..chain.tier import Protection
 from ..errors import SealError
@@ -39,8 +40,7 @@ _SHOWN = 3
 _MAX_FOLDERS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Touch:
+class Touch(msgspec.Struct, frozen=True):
     """A protected path that a layer changes."""
 
     path: bytes
@@ -53,8 +53,7 @@ class Touch:
     entry: FileEntry
 
 
-@dataclass(frozen=True, slots=True)
-class _Area:
+class _Area(msgspec.Struct, frozen=True):
     """The paths that one pattern protects in one image, directly or through one link."""
 
     pattern: str

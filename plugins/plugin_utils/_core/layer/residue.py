@@ -12,8 +12,9 @@ the purpose of the files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 
 class Treatment(Enum):
@@ -32,8 +33,7 @@ class Treatment(Enum):
     SORT_PARAGRAPHS = "paragraphs sorted"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """The treatment of some paths, with the reason."""
 
     treatment: Treatment

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
 
 FILE = "file"
 HARDLINK = "hardlink"
@@ -65,8 +66,7 @@ class IndexEntry(NamedTuple):
         return self.kind, self.mode, self.uid, self.gid, self.target
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(msgspec.Struct, frozen=True):
     """All entries of a layer, and the paths that it removes from the layers below it."""
 
     #: ``sha256:…`` of the uncompressed layer.
@@ -80,17 +80,16 @@ class Index:
     #: Folders in which the layer hides everything from lower layers.
     opaque: tuple[str, ...] = ()
     #: Package databases among the entries, by path.
-    databases: Mapping[str, Packages] = field(default_factory=dict)
+    databases: Mapping[str, Packages] = msgspec.field(default_factory=dict)
     #: The same packages with what else these databases say, by path.
-    installed: Mapping[str, tuple[InstalledPackage, ...]] = field(default_factory=dict)
+    installed: Mapping[str, tuple[InstalledPackage, ...]] = msgspec.field(default_factory=dict)
     #: One sentence for each package database that could not be read.
     unread: tuple[str, ...] = ()
     #: Content of the small files that configure apt, or name the distribution (:mod:`.merged_files`), by path.
-    kept: Mapping[str, bytes] = field(default_factory=dict)
+    kept: Mapping[str, bytes] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class FileState:
+class FileState(msgspec.Struct, frozen=True):
     """A file, folder or link as it is in one image."""
 
     kind: str

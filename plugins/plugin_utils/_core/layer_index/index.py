@@ -247,7 +247,7 @@ def _by_version(installed: Mapping[str, Iterable[InstalledPackage]]) -> dict[str
 
 
 def _fields(index: Index) -> dict[str, Any]:
-    fields = {name: getattr(index, name) for name in index.__slots__ if name != "databases"}
+    fields = {name: getattr(index, name) for name in index.__struct_fields__ if name != "databases"}
     return {**fields, "kept": {path: base64.b64encode(content).decode() for path, content in index.kept.items()}}
 
 

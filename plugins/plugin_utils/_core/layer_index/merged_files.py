@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+import msgspec
 
 from ..symlinks import walk
 from .entries import DIRECTORY, SYMLINK, Index, IndexEntry, InstalledPackage, Packages
@@ -30,8 +31,7 @@ class ChangeKind(StrEnum):
     REPEATED = "repeated"
 
 
-@dataclass(frozen=True, slots=True)
-class OwnedEntry:
+class OwnedEntry(msgspec.Struct, frozen=True):
     """An entry, and the layer that it comes from."""
 
     entry: IndexEntry
@@ -39,8 +39,7 @@ class OwnedEntry:
     layer: int
 
 
-@dataclass(frozen=True, slots=True)
-class LayerChange:
+class LayerChange(msgspec.Struct, frozen=True):
     """What one layer does with one path."""
 
     kind: ChangeKind
@@ -51,11 +50,10 @@ class LayerChange:
     after: IndexEntry | None
 
 
-@dataclass(slots=True)
-class _Node:
+class _Node(msgspec.Struct):
     #: ``None`` for a folder that no layer has an entry for.
     owned: OwnedEntry | None = None
-    children: dict[str, _Node] = field(default_factory=dict)
+    children: dict[str, _Node] = msgspec.field(default_factory=dict)
 
     @property
     def is_folder(self) -> bool:

@@ -8,7 +8,8 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from ..engine.engine import Engine
 from ..engine.inspection import Image
@@ -25,8 +26,7 @@ from . import throw_away
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class KnownTier:
+class KnownTier(msgspec.Struct, frozen=True):
     """A tier that a plan on this machine has seen, or whose failed build is kept."""
 
     chain: str

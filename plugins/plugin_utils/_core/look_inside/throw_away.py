@@ -15,9 +15,10 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+import msgspec
 
 from ..agent import launch
 from ..chain.tier import Cage
@@ -52,8 +53,7 @@ _CONTAINER = "container"
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class ThrowAway:
+class ThrowAway(msgspec.Struct, frozen=True):
     """A throw-away container."""
 
     #: ID of the container.

@@ -15,11 +15,12 @@ import re
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 from ..build_key.outside_inputs import readable
 from ..deb822 import checksums, paragraphs
@@ -39,8 +40,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 Packages = Mapping[str, list[list[str]]]
 
 
-@dataclass(frozen=True, slots=True)
-class PackageIndex:
+class PackageIndex(msgspec.Struct, frozen=True):
     """The packages of one component of an archive, for one architecture."""
 
     #: Address without secrets: ``deb.debian.org/debian bookworm-security main``.

@@ -7,8 +7,9 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from ..deb822 import paragraphs
 
@@ -60,8 +61,7 @@ _USUAL, _INSTALLED, _NOT_AUTOMATIC, _DOWNGRADES = 500, 100, 1, 1000
 _FIELDS = {"a": "suite", "n": "codename", "v": "version", "o": "origin", "l": "label"}
 
 
-@dataclass(frozen=True, slots=True)
-class SuiteComponent:
+class SuiteComponent(msgspec.Struct, frozen=True):
     """One component of an archive's suite: the properties that all its packages share."""
 
     #: Host of the archive.
@@ -72,16 +72,14 @@ class SuiteComponent:
     release: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(msgspec.Struct, frozen=True):
     """A version of a package that an archive offers."""
 
     version: str
     component: SuiteComponent
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(msgspec.Struct, frozen=True):
     """One record of an image's apt preferences."""
 
     #: Names, or patterns with ``*``. Regular expressions match nothing, because the image is not trusted.

@@ -15,8 +15,9 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from ..deb822 import paragraphs
 from ..layer_index.merged_files import AptFiles
@@ -30,8 +31,7 @@ _ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^]]*)\]\s*)?(?P<uri>\S+)\s+(?P<
 _YES = frozenset({"yes", "true", "with", "on", "enable", "1"})
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """One suite of one archive."""
 
     #: Without a slash at the end.

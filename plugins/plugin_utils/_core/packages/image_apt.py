@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote
+
+import msgspec
 
 from ..layer_index import package_databases
 from ..layer_index.entries import Index
@@ -24,8 +25,7 @@ _PREFERENCES = r"etc/apt/preferences(\.d/.*)?"
 _ANY = "all"
 
 
-@dataclass(frozen=True, slots=True)
-class Upgrade:
+class Upgrade(msgspec.Struct, frozen=True):
     """A package that apt would upgrade."""
 
     #: ``name:architecture``.
@@ -38,8 +38,7 @@ class Upgrade:
     found_in: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SecurityFix:
+class SecurityFix(msgspec.Struct, frozen=True):
     """A version of a package that is a security update for an installed one."""
 
     #: Title of the package index that contains it.

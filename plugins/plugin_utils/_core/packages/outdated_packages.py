@@ -8,7 +8,8 @@ A package is outdated if the image's own apt would upgrade it. The apt configura
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from ..chain.tags import is_lasting
 from ..errors import NotFoundError
@@ -22,8 +23,7 @@ from .apt_archive import Archives
 from .image_apt import Apt, Upgrade, merge_packages
 
 
-@dataclass(frozen=True, slots=True)
-class ComparedArchive:
+class ComparedArchive(msgspec.Struct, frozen=True):
     """A component of an archive whose package index was compared."""
 
     #: ``deb.debian.org/debian bookworm main``.
@@ -34,8 +34,7 @@ class ComparedArchive:
     signature: str
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(msgspec.Struct, frozen=True):
     """A package for which an archive has a newer version."""
 
     name: str
@@ -53,8 +52,7 @@ class Update:
     images: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Rebuild:
+class Rebuild(msgspec.Struct, frozen=True):
     """A tier or layer to rebuild. Its descendants are rebuilt with it."""
 
     owner: LayerInfo
@@ -66,8 +64,7 @@ class Rebuild:
     renews: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Outdated:
+class Outdated(msgspec.Struct, frozen=True):
     """The answer to ``tierwright outdated``."""
 
     #: Names, or IDs, of the images that were compared.
@@ -85,12 +82,11 @@ class Outdated:
 _Owner = tuple[str, ...]
 
 
-@dataclass(slots=True)
-class _Collected:
-    layers: dict[_Owner, LayerInfo] = field(default_factory=dict)
-    updates: dict[tuple[_Owner, Upgrade], list[str]] = field(default_factory=dict)
-    archives: dict[str, ComparedArchive] = field(default_factory=dict)
-    unread: list[str] = field(default_factory=list)
+class _Collected(msgspec.Struct):
+    layers: dict[_Owner, LayerInfo] = msgspec.field(default_factory=dict)
+    updates: dict[tuple[_Owner, Upgrade], list[str]] = msgspec.field(default_factory=dict)
+    archives: dict[str, ComparedArchive] = msgspec.field(default_factory=dict)
+    unread: list[str] = msgspec.field(default_factory=list)
 
 
 def outdated(stacks: Iterable[Stack], store: Store, report: Callable[[str], None]) -> Outdated:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from ..errors import DamagedError, RunError, describe_error
 from ..local_files import lock, own_reads, state, write_durably
@@ -22,8 +23,7 @@ FOLDER = "+updates"
 _LOCK_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateTimes:
+class UpdateTimes(msgspec.Struct, frozen=True):
     """When an update became available, in seconds since 1970."""
 
     #: When this user saw it first.
@@ -41,8 +41,7 @@ class UpdateTimes:
 Updates = Mapping[str, Mapping[str, UpdateTimes]]
 
 
-@dataclass(frozen=True, slots=True)
-class SeenUpdates:
+class SeenUpdates(msgspec.Struct, frozen=True):
     """The updates of one archive that were seen."""
 
     #: For whoever reads the file.

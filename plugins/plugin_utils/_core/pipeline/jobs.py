@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from itertools import count
+
+import msgspec
 
 from ..chain.graph import Chain
 from ..chain.names import split_registry
@@ -22,8 +23,7 @@ from ..errors import ChainError
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """The job of one tier."""
 
     tier: str

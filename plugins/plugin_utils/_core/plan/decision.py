@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
+
+import msgspec
 
 from ..build_key.parts import Parts, content_tag, digest_key, recorded_parts, unseen
 from ..build_key.rebuild_reasons import differences
@@ -42,8 +42,7 @@ class Action(enum.StrEnum):
     LEAVE = "leave"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What a run does with one tier."""
 
     tier: Tier
@@ -126,18 +125,18 @@ def decide(
             withdrawn = {image: tag for tag, image in named.items() if tags.is_withdrawn(tag)}
             recorded = tuple(elsewhere.get(tier.name, ()))
             decision = _decide(tier, parts[tier.name], recorded, parent, find, withdrawn, force=tier.name in forced)
-            decision = dataclasses.replace(decision, elsewhere=recorded)
+            decision = msgspec.structs.replace(decision, elsewhere=recorded)
             if decision.action is Action.BUILD and not decision.forced and tier.name in tests:
                 decision = _retest_failed(decision, find) or decision
             if shared is not None:
                 decision = _take_shared(decision, shared) or decision
             untested = tuple(_explain_tests(decision, tests.get(tier.name), decisions, named, shared))
             undetectable = _list_unseen(tier, decision.image or tier.release, find)
-            decision = dataclasses.replace(decision, untested=untested, unseen=undetectable)
+            decision = msgspec.structs.replace(decision, untested=untested, unseen=undetectable)
         else:
             released = find_own(find, tier, tier.release)
             decision = Decision(tier, Action.LEAVE, (_NOT_SELECTED,), released.id if released else None, {})
-        decisions[tier.name] = dataclasses.replace(decision, was=named.get(tier.tag))
+        decisions[tier.name] = msgspec.structs.replace(decision, was=named.get(tier.tag))
     return decisions
 
 
@@ -253,7 +252,7 @@ def _retest_failed(decision: Decision, find: Find[Identity]) -> Decision | None:
         if image is not None:
             others = (reason for reason in decision.reasons if not reason.startswith(NO_IMAGE))
             reasons = ("built before, and failed its tests", *others)
-            return dataclasses.replace(decision, action=Action.KEEP, reasons=reasons, image=image.id, follows=False)
+            return msgspec.structs.replace(decision, action=Action.KEEP, reasons=reasons, image=image.id, follows=False)
     return None
 
 
@@ -267,7 +266,7 @@ def _take_shared(decision: Decision, shared: SharedImages) -> Decision | None:
         return None
     others = (reason for reason in decision.reasons if not reason.startswith(NO_IMAGE))
     reasons = ("built elsewhere, from the shared cache", *others)
-    return dataclasses.replace(decision, action=Action.KEEP, reasons=reasons, image=image.id, follows=False)
+    return msgspec.structs.replace(decision, action=Action.KEEP, reasons=reasons, image=image.id, follows=False)
 
 
 def _explain_tests(

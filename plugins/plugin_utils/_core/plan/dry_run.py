@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ..errors import NotFoundError, PlanError, wrap_errors
 from .playbook_answer import ask
@@ -18,16 +19,14 @@ PLAYBOOK = "tierwright.chain.build_chain"
 _BUILD = "build"
 
 
-@dataclass(frozen=True, slots=True)
-class RebuildCause:
+class RebuildCause(msgspec.Struct, frozen=True):
     """A tier that would be built, and why."""
 
     tier: str
     reasons: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Now:
+class Now(msgspec.Struct, frozen=True):
     """What a run would do with a tier."""
 
     #: ``build``, ``keep``, or ``leave`` if the run is limited to other tiers.

@@ -17,9 +17,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
+
+import msgspec
 
 from .. import errors
 from ..errors import PlanError, RunError, TierwrightError, wrap_errors
@@ -34,8 +35,7 @@ _POLL_SECONDS = 0.2
 _GRACE_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """What a playbook writes instead of an answer: an error of this library."""
 
     #: The name of its class.

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from ..contract.role_tests import Suite
 
 
-@dataclass(frozen=True, slots=True)
-class SuiteAnswer:
+class SuiteAnswer(msgspec.Struct, frozen=True):
     """The tests of a tier, and the images that they need."""
 
     tier: str

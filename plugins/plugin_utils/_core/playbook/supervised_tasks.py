@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import signal
 import sys
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from ansible import constants
 from ansible.playbook.block import Block
 from ansible.playbook.helpers import load_list_of_blocks
@@ -25,8 +25,7 @@ from ansible.playbook.task import Task
 from ansible.plugins.loader import action_loader
 
 
-@dataclass(slots=True)
-class RunningTask:
+class RunningTask(msgspec.Struct):
     """A task that was started, and has no result yet."""
 
     #: The process handle (``Popen``) of Ansible's worker. It stays valid after Ansible closes the worker object.

@@ -25,9 +25,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
+import msgspec
 from ansible.executor.play_iterator import FailedStates, IteratingStates
 from ansible.plugins.strategy import StrategyBase, results_thread_main
 
@@ -60,8 +60,7 @@ _OWN_ACTIONS = "tierwright.chain."
 TaskKey = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class SupervisorCallbacks:
+class SupervisorCallbacks(msgspec.Struct, frozen=True):
     """Functions that a supervisor calls."""
 
     #: Prints a line for the user.

@@ -12,11 +12,11 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from ansible import constants, context
 
 from ..build_key.file_digests import ROLE
@@ -44,8 +44,7 @@ _BUILTIN = frozenset({"ansible.builtin", "ansible.legacy"})
 _OWN_PLAYBOOKS = Path(__file__).resolve().parents[4] / "playbooks"
 
 
-@dataclass(slots=True)
-class _ProcessState:
+class _ProcessState(msgspec.Struct):
     """State of the recording in this process. A task's process inherits it when it is forked."""
 
     #: Whether this process records what it uses.
@@ -57,8 +56,7 @@ class _ProcessState:
 _state = _ProcessState()
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(msgspec.Struct, frozen=True):
     """The active recorders of one run."""
 
     watch: Watch

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from typing import Any
+
+import msgspec
 
 from ..profile.measuring import TaskTime
 from .task_observer import describe_task
@@ -36,12 +37,12 @@ class TaskTimes:
         """Note that a task has ended for a host, and how."""
         key = (host, str(task._uuid))  # noqa: SLF001 - there is no public name
         if key in self._tasks:
-            self._tasks[key] = dataclasses.replace(self._tasks[key], result=result, ended=time.time())
+            self._tasks[key] = msgspec.structs.replace(self._tasks[key], result=result, ended=time.time())
 
     def tasks(self) -> list[TaskTime]:
         """Return the tasks so far. Those that still run end now."""
         now = time.time()
         return [
-            dataclasses.replace(task, ended=now) if task.result == _UNFINISHED else task
+            msgspec.structs.replace(task, ended=now) if task.result == _UNFINISHED else task
             for task in self._tasks.values()
         ]

@@ -9,8 +9,9 @@ does not name each link that failed, and an artifact that is missing passes unle
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from .evidence import CYCLONEDX, PROVENANCE, SIGNATURE, SPDX, ImageEvidence
 from .gate_statement import judge_tests

@@ -9,8 +9,9 @@ signatures. Nothing else of what it contains is believed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from ..errors import DamagedError
 from ..signing.envelope import IN_TOTO, Envelope
@@ -38,8 +39,7 @@ PARENT, SOURCE, BASE = "parent", "source", "base"
 PULLED = "docker://"
 
 
-@dataclass(frozen=True, slots=True)
-class SignedStatement:
+class SignedStatement(msgspec.Struct, frozen=True):
     """A statement, and who signed it."""
 
     statement: Statement
@@ -50,8 +50,7 @@ class SignedStatement:
     payload_type: str = IN_TOTO
 
 
-@dataclass(frozen=True, slots=True)
-class PulledImage:
+class PulledImage(msgspec.Struct, frozen=True):
     """The image of others that a base was pulled from, as it was published."""
 
     #: Digest of its manifest.
@@ -64,8 +63,7 @@ class PulledImage:
     changed_settings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ImageEvidence:
+class ImageEvidence(msgspec.Struct, frozen=True):
     """One image of a line."""
 
     #: The tier that the image is judged as.

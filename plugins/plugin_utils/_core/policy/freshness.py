@@ -9,10 +9,11 @@ before, and an expiry tell that an old release was put back, or that a registry 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
+
+import msgspec
 
 from ..chain.names import is_digest
 from ..signing.envelope import IN_TOTO
@@ -28,8 +29,7 @@ _REPLAYED = "do not deploy it: ask the owner of the registry why an old record c
 _AGAIN = "let the chain's team release again; a run of build_chain writes and signs a new record"
 
 
-@dataclass(frozen=True, slots=True)
-class SeenRelease:
+class SeenRelease(msgspec.Struct, frozen=True):
     """The newest release record of a chain that was seen."""
 
     serial: int
@@ -37,8 +37,7 @@ class SeenRelease:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseRecord:
+class ReleaseRecord(msgspec.Struct, frozen=True):
     """What a release record says."""
 
     chain: str

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+import msgspec
 
 from ..errors import TrustError
 from ..signing.public_key import PublicKey
@@ -20,8 +21,7 @@ from .rules import ReleaseRule, Revocation, Team, TierRule
 OTHERS = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """A policy."""
 
     #: It rises with each change.
@@ -37,9 +37,9 @@ class Policy:
     #: How old a base may be, in days; ``None`` if any age is allowed.
     base_age: int | None = None
     #: By package or pattern, for how many days an available security update may be missing.
-    outdated: Mapping[str, int] = field(default_factory=dict)
+    outdated: Mapping[str, int] = msgspec.field(default_factory=dict)
     #: Keys that do not count any more, by their ID.
-    revoked: Mapping[str, Revocation] = field(default_factory=dict)
+    revoked: Mapping[str, Revocation] = msgspec.field(default_factory=dict)
 
     def rule(self, tier: str) -> TierRule | None:
         """Return the rule for a tier; ``None`` if the policy allows no such tier."""

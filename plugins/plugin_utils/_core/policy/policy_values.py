@@ -10,9 +10,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NoReturn
+
+import msgspec
 
 from ..errors import TrustError
 from ..signing.public_key import PublicKey, read_public_key
@@ -25,8 +26,7 @@ _LONGEST_NAME, _LONGEST_PATTERN, _MOST = 200, 500, 1000
 _QUOTED = 60
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyValue:
+class PolicyValue(msgspec.Struct, frozen=True):
     """A value in a policy file."""
 
     value: Any

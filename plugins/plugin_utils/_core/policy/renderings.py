@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+import msgspec
 import yaml
 
 from ..chain.names import is_repository, split_registry
@@ -29,8 +29,7 @@ _NEVER = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Rendering:
+class Rendering(msgspec.Struct, frozen=True):
     """A rendered policy."""
 
     text: str
@@ -38,8 +37,7 @@ class Rendering:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureRule:
+class SignatureRule(msgspec.Struct, frozen=True):
     """Who must sign the images in a repository."""
 
     tier: str

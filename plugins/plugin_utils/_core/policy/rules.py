@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from ..signing.public_key import PublicKey
 
 
-@dataclass(frozen=True, slots=True)
-class Team:
+class Team(msgspec.Struct, frozen=True):
     """A team that signs."""
 
     name: str
@@ -19,14 +19,13 @@ class Team:
     keys: Mapping[str, PublicKey]
 
 
-@dataclass(frozen=True, slots=True)
-class TierRule:
+class TierRule(msgspec.Struct, frozen=True):
     """What the image of a tier must fulfil."""
 
     #: The team that signs; ``None`` for a base that only others sign.
     team: str | None = None
     #: For a pulled base, the keys of others, by name. One of them must have signed the pulled image with cosign.
-    signed_by: Mapping[str, PublicKey] = field(default_factory=dict)
+    signed_by: Mapping[str, PublicKey] = msgspec.field(default_factory=dict)
     #: How many different keys of the team must sign.
     signatures: int = 1
     #: How many builders, with different keys, must have made the same image.
@@ -44,8 +43,7 @@ class TierRule:
     sbom: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseRule:
+class ReleaseRule(msgspec.Struct, frozen=True):
     """Who signs release records."""
 
     #: The teams. A key of one of them is enough.
@@ -54,8 +52,7 @@ class ReleaseRule:
     valid: int
 
 
-@dataclass(frozen=True, slots=True)
-class Revocation:
+class Revocation(msgspec.Struct, frozen=True):
     """Why a key does not count any more."""
 
     #: The day, as in the policy: ``2026-11-30``.

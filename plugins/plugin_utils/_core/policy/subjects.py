@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ..signing.envelope import IN_TOTO
 from ..signing.public_key import PublicKey
@@ -18,8 +19,7 @@ from .rules import TierRule
 _SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(msgspec.Struct, frozen=True):
     """One image of a line that is judged."""
 
     policy: Policy

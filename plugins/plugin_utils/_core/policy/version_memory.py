@@ -7,9 +7,10 @@ An older policy is still well signed. It could trust a key that was revoked sinc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ..chain.names import file_name
 from ..errors import TrustError, describe_error
@@ -24,8 +25,7 @@ FOLDER = "+policies"
 _LOCK_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class SeenPolicy:
+class SeenPolicy(msgspec.Struct, frozen=True):
     """The newest policy of a chain that was seen."""
 
     version: int

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from .. import stopwatch
 from ..run.result import noted_files
@@ -16,8 +17,7 @@ from ..state.journal import Journal
 FILE = "profile"
 
 
-@dataclass(frozen=True, slots=True)
-class TaskTime:
+class TaskTime(msgspec.Struct, frozen=True):
     """When a task ran for a host, in seconds since 1970."""
 
     host: str

@@ -9,9 +9,10 @@ It is made at the end of the run, from the times of its tasks, and from what its
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+
+import msgspec
 
 from .. import stopwatch
 from ..errors import ChainError, RunError, describe_error
@@ -41,24 +42,21 @@ _MODULE, _TRANSFER = "module", "transfer"
 _SEND, _WRITE, _LOAD = "send", "write", "load"
 
 
-@dataclass(frozen=True, slots=True)
-class StepTime:
+class StepTime(msgspec.Struct, frozen=True):
     """A step and its seconds."""
 
     step: str
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class TestTime:
+class TestTime(msgspec.Struct, frozen=True):
     """A test and its seconds."""
 
     test: str
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class TaskProfile:
+class TaskProfile(msgspec.Struct, frozen=True):
     """A task of a tier."""
 
     task: str
@@ -81,8 +79,7 @@ class TaskProfile:
     steps: list[StepTime]
 
 
-@dataclass(frozen=True, slots=True)
-class TierProfile:
+class TierProfile(msgspec.Struct, frozen=True):
     """The time of a tier."""
 
     tier: str
@@ -110,8 +107,7 @@ class TierProfile:
     test_list: list[TestTime]
 
 
-@dataclass(frozen=True, slots=True)
-class RunProfile:
+class RunProfile(msgspec.Struct, frozen=True):
     """The profile of a run."""
 
     #: The chain's name.
@@ -124,9 +120,9 @@ class RunProfile:
     #: Seconds of the whole run; ``null`` until it has ended.
     seconds: float | None
     #: Steps of the run that belong to no tier: plan, promote, publish.
-    steps: list[StepTime] = field(default_factory=list)
+    steps: list[StepTime] = msgspec.field(default_factory=list)
     #: Tiers that the run built or tested, parents first.
-    tiers: list[TierProfile] = field(default_factory=list)
+    tiers: list[TierProfile] = msgspec.field(default_factory=list)
 
 
 def begin_profile(files: Mapping[str, str], chain: str, run: str) -> None:

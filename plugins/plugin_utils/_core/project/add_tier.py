@@ -7,8 +7,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from ..chain.tier_names import GROUP
 from ..errors import NotFoundError, UsageError, describe_error, errors_of
@@ -22,8 +23,7 @@ from .project_files import role_files
 _ENDINGS = {".yml", ".yaml", ".json", ""}
 
 
-@dataclass(frozen=True, slots=True)
-class AddedTier:
+class AddedTier(msgspec.Struct, frozen=True):
     """What was added."""
 
     tier: NewTier

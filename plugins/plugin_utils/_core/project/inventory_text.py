@@ -9,9 +9,9 @@ read again: it must say what it said before, and the new tier.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import yaml
 
 from ..chain.tier_names import GROUP
@@ -35,8 +35,7 @@ def _keep(loader: _InventoryLoader, _suffix: str, node: yaml.Node) -> Any:
 _InventoryLoader.add_multi_constructor("!", _keep)
 
 
-@dataclass(frozen=True, slots=True)
-class ListedTier:
+class ListedTier(msgspec.Struct, frozen=True):
     """A host of an inventory file, below the group ``tiers``."""
 
     name: str

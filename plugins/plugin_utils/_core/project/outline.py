@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
+
+import msgspec
 
 from ..chain.graph import Chain
 from ..chain.names import default_chain_name, is_repository, name_problem, split_registry
@@ -35,8 +36,7 @@ _GROUP = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 _PREFIXES = ("ansible", "tier")
 
 
-@dataclass(frozen=True, slots=True)
-class NewTier:
+class NewTier(msgspec.Struct, frozen=True):
     """A tier that is to be written, with its role."""
 
     name: str
@@ -46,8 +46,7 @@ class NewTier:
     role: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
+class Outline(msgspec.Struct, frozen=True):
     """A new project."""
 
     #: The name of the chain.

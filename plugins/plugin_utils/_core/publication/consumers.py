@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ..chain import tags
 from ..chain.names import split_registry
@@ -29,8 +30,7 @@ _WIDTH = 500
 ConnectToAsk = Callable[[str], RegistryClient]
 
 
-@dataclass(frozen=True, slots=True)
-class Consumers:
+class Consumers(msgspec.Struct, frozen=True):
     """The repositories whose verdicts count for a tier, and how they count."""
 
     #: ``registry.example.org/development/wordpress``.
@@ -41,8 +41,7 @@ class Consumers:
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
-class OfferedImage:
+class OfferedImage(msgspec.Struct, frozen=True):
     """A published image whose release tag is about to move."""
 
     tier: str

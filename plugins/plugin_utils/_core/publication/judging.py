@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from ..chain.tier import Tier
 from ..handover.tried_record import read_tried
@@ -34,8 +35,7 @@ class Answer(enum.StrEnum):
     NOTHING = "nothing"
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True):
     """What a tier says about the candidates of a run, and why."""
 
     tier: Tier

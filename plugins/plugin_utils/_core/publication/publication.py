@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from ..chain import tags
 from ..chain.graph import Chain
@@ -30,8 +31,7 @@ def candidate_tags(_tier: Tier, _image: Image) -> Sequence[str]:
     return [tags.CANDIDATE]
 
 
-@dataclass(frozen=True, slots=True)
-class SignedParts:
+class SignedParts(msgspec.Struct, frozen=True):
     """What is signed in a publication."""
 
     #: The signed records of the images; ``None`` if none are published.

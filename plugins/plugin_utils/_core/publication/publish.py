@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ..chain import tags
 from ..chain.graph import Chain
@@ -28,8 +29,7 @@ FindImage = Callable[[Tier], Image | None]
 ChooseTags = Callable[[Tier, Image], Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True):
     """An image of a tier, compared with what a tag names in its registry."""
 
     tier: Tier
@@ -46,8 +46,7 @@ class Difference:
     is_published: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedTier:
+class PublishedTier(msgspec.Struct, frozen=True):
     """An image of a tier, in its registry."""
 
     tier: Tier

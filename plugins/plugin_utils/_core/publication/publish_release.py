@@ -10,9 +10,10 @@ number is used for two records.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import msgspec
 
 from ..chain import tags
 from ..chain.graph import Chain
@@ -39,8 +40,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseSigning:
+class ReleaseSigning(msgspec.Struct, frozen=True):
     """How the releases of a chain are signed."""
 
     signer: Signer

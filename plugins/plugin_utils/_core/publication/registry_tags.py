@@ -10,8 +10,9 @@ that. If a run is killed in between, the next run finishes its moves.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from ..errors import NotFoundError, RunError, TierwrightError, errors_of
 from ..local_files import remove_unfinished, set_aside, write_durably
@@ -28,8 +29,7 @@ Connect = Callable[[str], RegistryWriter]
 _LOCK = "publication"
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryMove:
+class RegistryMove(msgspec.Struct, frozen=True):
     """The move of one tag of a repository."""
 
     #: Host of the registry.

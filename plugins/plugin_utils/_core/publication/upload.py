@@ -11,8 +11,9 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from ..engine.engine import Engine
 from ..engine.inspection import Image
@@ -29,8 +30,7 @@ _CHUNK = 1 << 18
 _INTERVAL = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(msgspec.Struct, frozen=True):
     """An image in a repository."""
 
     #: Digest of its manifest.

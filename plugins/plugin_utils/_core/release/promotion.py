@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+import msgspec
 
 from ..chain import tags
 from ..chain.graph import Chain
@@ -72,8 +73,7 @@ class Releases:
         return tags.release(moment if newest is None else max(moment, newest + timedelta(seconds=1)))
 
 
-@dataclass(frozen=True, slots=True)
-class Promotion:
+class Promotion(msgspec.Struct, frozen=True):
     """The result of a promotion."""
 
     #: The tag of the new release; ``None`` if no release tag moved.

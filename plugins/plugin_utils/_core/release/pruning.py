@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ..chain import tags
 from ..chain.tier import Tier
@@ -28,8 +29,7 @@ from .tag_transaction import Move, move_all, recover
 KEEP_RELEASES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(msgspec.Struct, frozen=True):
     """Which images are needed, apart from those with names that users gave."""
 
     #: How many releases to keep, including the current one. Releases that a rollback withdrew are newer, and kept too.
@@ -44,8 +44,7 @@ class Needs:
     abandoned: Collection[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Pruning:
+class Pruning(msgspec.Struct, frozen=True):
     """The images and tags to remove."""
 
     #: The images.
@@ -134,8 +133,7 @@ def _ancestors(images: Collection[str], parents: Mapping[str, str]) -> Iterator[
             parent_id = parents.get(parent_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Garbage:
+class Garbage(msgspec.Struct, frozen=True):
     """Everything of a chain on an engine that can be removed."""
 
     #: Images, and tags of releases.

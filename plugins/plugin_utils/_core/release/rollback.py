@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from ..chain import tags
 from ..chain.graph import Chain
@@ -20,8 +21,7 @@ from .tag_transaction import Move
 _MAX_LISTED = 10
 
 
-@dataclass(frozen=True, slots=True)
-class TagChange:
+class TagChange(msgspec.Struct, frozen=True):
     """The move of one tier's release tag."""
 
     tier: Tier
@@ -31,8 +31,7 @@ class TagChange:
     now: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rollback:
+class Rollback(msgspec.Struct, frozen=True):
     """The plan of a rollback."""
 
     #: The target: the tag of a release.

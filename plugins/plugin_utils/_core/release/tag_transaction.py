@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from ..engine.docker_config import engine_address
 from ..engine.engine import Engine
@@ -24,8 +25,7 @@ from ..state.journal import state_folder
 from ..state.lock import chain_lock
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(msgspec.Struct, frozen=True):
     """The move of one tag from one image to another."""
 
     repository: str
@@ -40,8 +40,7 @@ class Move:
         return names.get(self.repository, {}).get(self.tag)
 
 
-@dataclass(frozen=True, slots=True)
-class MovesRecord:
+class MovesRecord(msgspec.Struct, frozen=True):
     """The moves of one transaction, recorded before the first tag moves."""
 
     #: Address of the engine.

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ..image import labels
 from ..text import one_line
@@ -29,8 +30,7 @@ _VARIABLE, _LABEL = "variable", "label"
 _LONGEST = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """A setting of an image."""
 
     #: ``entrypoint``, ``variable``, ``label`` …

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from ..layer_index.entries import FILE, Index
 from ..layer_index.merged_files import ChangeKind, LayerChange
@@ -15,8 +16,7 @@ from ..transports.image import LayerInfo, Stack
 from ..views.layer_contents import LayerContent, content
 
 
-@dataclass(frozen=True, slots=True)
-class PackageOrigin:
+class PackageOrigin(msgspec.Struct, frozen=True):
     """An installed package, and the layer that last changed it."""
 
     name: str
@@ -26,8 +26,7 @@ class PackageOrigin:
     owner: str
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(msgspec.Struct, frozen=True):
     """A folder, and how many files and bytes a tier's own layers have in it."""
 
     path: str
@@ -37,8 +36,7 @@ class Folder:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class TouchedFile:
+class TouchedFile(msgspec.Struct, frozen=True):
     """A file of a lower tier that a tier changes, writes again without a change, or removes."""
 
     path: str
@@ -48,8 +46,7 @@ class TouchedFile:
     owner: str
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(msgspec.Struct, frozen=True):
     """The content of an image."""
 
     #: All layers of the image, the lowest first.
@@ -68,8 +65,7 @@ _FOLDERS, _TOUCHED = 8, 200
 _DEPTH = 2
 
 
-@dataclass(frozen=True, slots=True)
-class _LayerSummary:
+class _LayerSummary(msgspec.Struct, frozen=True):
     """The content of a layer, and its effect on the layers below it."""
 
     content: LayerContent

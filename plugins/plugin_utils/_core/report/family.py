@@ -12,7 +12,8 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from .model import STATES, ReportTier
 
@@ -24,8 +25,7 @@ _RANKS = {state: number for number, state in enumerate(STATES)}
 _FINE = len(STATES)
 
 
-@dataclass(frozen=True, slots=True)
-class ShownTier:
+class ShownTier(msgspec.Struct, frozen=True):
     """A tier in the picture."""
 
     #: Its position in the list of all tiers.

@@ -7,7 +7,8 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ..chain.names import familiar_name
 from ..compatibility.matrix_store import has_matrices, newest_matrix
@@ -64,8 +65,7 @@ def slugs(names: Iterable[str]) -> Iterator[str]:
 _IMAGE_ERRORS = (DamagedError, NotFoundError, UnsupportedError)
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
+class Asking(msgspec.Struct, frozen=True):
     """What a report asks besides the place of the images. Nothing, if a field is ``None``."""
 
     #: Called with a line of progress before a request to a package archive.

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from ..chain.tier import Protection
 from ..compatibility.variant_matrix import Changes, Matrix
@@ -26,8 +26,7 @@ FAILED, NOT_REACHED, STALE, ABSENT = "failed", "not reached", "stale", "no image
 STATES = (FAILED, NOT_REACHED, ABSENT, STALE)
 
 
-@dataclass(frozen=True, slots=True)
-class ImageInUse:
+class ImageInUse(msgspec.Struct, frozen=True):
     """An image that is in use."""
 
     id: str
@@ -44,8 +43,7 @@ class ImageInUse:
     own_layers: int
 
 
-@dataclass(slots=True)
-class ReportTier:
+class ReportTier(msgspec.Struct):
     """A tier, or an image that does not belong to a tier; a node of the picture."""
 
     name: str
@@ -66,25 +64,25 @@ class ReportTier:
     #: One of :data:`STATES`; empty if it is up to date.
     state: str = ""
     #: Why it is in that state.
-    reasons: list[str] = field(default_factory=list)
+    reasons: list[str] = msgspec.field(default_factory=list)
     #: ``None`` if the image cannot be read.
     content: Content | None = None
     #: Oldest first.
-    releases: list[Release] = field(default_factory=list)
+    releases: list[Release] = msgspec.field(default_factory=list)
     #: One sentence for each item that could not be read.
-    unread: list[str] = field(default_factory=list)
+    unread: list[str] = msgspec.field(default_factory=list)
     #: The newest results of its tests; ``None`` if no result is recorded.
     tests: ImageTests | None = None
     #: The results that its released images passed with, by image.
-    released_tests: dict[str, ImageTests] = field(default_factory=dict)
+    released_tests: dict[str, ImageTests] = msgspec.field(default_factory=dict)
     #: The settings of its image.
-    settings: list[Setting] = field(default_factory=list)
+    settings: list[Setting] = msgspec.field(default_factory=list)
     #: Paths that it and its ancestors protect.
-    protections: list[Protection] = field(default_factory=list)
+    protections: list[Protection] = msgspec.field(default_factory=list)
     #: Who built its image, if this user did. Nothing about it is verified.
     built_by: BuildFacts | None = None
     #: Services that run an image of it.
-    services: list[DeployedService] = field(default_factory=list)
+    services: list[DeployedService] = msgspec.field(default_factory=list)
 
     @property
     def released(self) -> Release | None:
@@ -101,8 +99,7 @@ class ReportTier:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class ReportCustody:
+class ReportCustody(msgspec.Struct, frozen=True):
     """What a policy says about the tiers."""
 
     #: Path and version of the policy.
@@ -112,8 +109,7 @@ class ReportCustody:
     tiers: dict[int, TierCustody]
 
 
-@dataclass(frozen=True, slots=True)
-class ReportDeployed:
+class ReportDeployed(msgspec.Struct, frozen=True):
     """What runs of the chain."""
 
     #: Whether an engine or a cluster was asked. Otherwise, only records of this machine are known.
@@ -127,8 +123,7 @@ class ReportDeployed:
     tiers: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """Everything that a report shows."""
 
     #: Name of the chain; ``None`` for images that do not belong to a chain.
@@ -150,7 +145,7 @@ class Facts:
     #: One sentence for each part that the whole report lacks.
     missing: list[str]
     #: The newest runs that a watcher began for the chain and for sites, the newest first.
-    runs: list[WatchRun] = field(default_factory=list)
+    runs: list[WatchRun] = msgspec.field(default_factory=list)
     #: ``None`` if no policy was named.
     custody: ReportCustody | None = None
     #: ``None`` if images do not belong to a chain.

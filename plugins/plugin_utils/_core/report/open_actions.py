@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from ..compatibility.variant_matrix import CellState
 from ..deployment.deployed_service import DeployedService, has_failed
@@ -19,8 +20,7 @@ URGENT, SOON = "failed", "stale"
 _LONGEST = 240
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAction:
+class OpenAction(msgspec.Struct, frozen=True):
     """Something that somebody must do."""
 
     #: ``failed`` or ``stale``.
@@ -34,8 +34,7 @@ class OpenAction:
     link: str
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(msgspec.Struct, frozen=True):
     """A team or a person who must act."""
 
     #: Name of the team; ``None`` for somebody else.

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ..compatibility.variant_matrix import CellState
 from ..deployment.deployed_service import needs_action
@@ -17,8 +18,7 @@ from .model import ABSENT, FAILED, NOT_REACHED, STALE, STATES, Facts, ReportDepl
 from .open_actions import URGENT, Actor
 
 
-@dataclass(frozen=True, slots=True)
-class ChainAnswer:
+class ChainAnswer(msgspec.Struct, frozen=True):
     """An answer on the first page."""
 
     #: ``Released``, ``Tests`` …

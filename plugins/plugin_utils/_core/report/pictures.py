@@ -9,9 +9,10 @@ colours: each box has a title with all its texts. Screen readers and the keyboar
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import cycle
 from xml.etree import ElementTree as ET
+
+import msgspec
 
 from ..compatibility.variant_matrix import Cell, CellState, Matrix
 from ..text import one_line, printable
@@ -55,8 +56,7 @@ STYLE = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(msgspec.Struct, frozen=True):
     """One box of the picture, for example a tier."""
 
     #: Its name. A long name is cut in the box, but not in the title.

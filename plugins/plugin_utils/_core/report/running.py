@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ..chain.names import familiar_name
 from ..deployment.deployed_service import DeployedService, DeployedSites
@@ -15,8 +16,7 @@ from ..errors import TierwrightError
 from .model import ReportDeployed, ReportTier
 
 
-@dataclass(frozen=True, slots=True)
-class ChainImages:
+class ChainImages(msgspec.Struct, frozen=True):
     """The images of a chain, for finding the tier of what runs."""
 
     #: Position of the tier, by digest of the configuration of each of its images.

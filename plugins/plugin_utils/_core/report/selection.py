@@ -10,7 +10,8 @@ that does not belong to a tier.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from ..chain.names import familiar_name
 from ..chain.tags import is_lasting
@@ -24,8 +25,7 @@ from ..views.family_tree import Relative, build_tree
 _DEFAULT_TAG = ":latest"
 
 
-@dataclass(slots=True)
-class SelectedNode:
+class SelectedNode(msgspec.Struct):
     """A tier, or an image that does not belong to a tier."""
 
     name: str
@@ -36,7 +36,7 @@ class SelectedNode:
     #: The same image as its place lists it.
     held: HeldImage | None
     #: All images of the tier, in use or not.
-    builds: list[HeldImage] = field(default_factory=list)
+    builds: list[HeldImage] = msgspec.field(default_factory=list)
     parent: SelectedNode | None = None
 
 

@@ -9,7 +9,8 @@ status may know how many tests ran.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from ..custody.gate_facts import CONTRACT, OWN, GateFacts, SuiteFolder, noted_gate, noted_rejection
 from ..custody.record_store import LocalRecords
@@ -20,8 +21,7 @@ from ..state.status import Ended, Standing
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class ReportedTest:
+class ReportedTest(msgspec.Struct, frozen=True):
     """The result of one test."""
 
     #: ``roles/web/tests/test_site.py::test_login``; empty if no test was running.
@@ -39,8 +39,7 @@ class ReportedTest:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageTests:
+class ImageTests(msgspec.Struct, frozen=True):
     """The results of the tests of one image."""
 
     passed: int
@@ -51,9 +50,9 @@ class ImageTests:
     #: ID of the run.
     run: str
     #: Failed tests first. Tests that passed are missing if only their number is known.
-    results: list[ReportedTest] = field(default_factory=list)
+    results: list[ReportedTest] = msgspec.field(default_factory=list)
     #: IDs of the images that the tests used, by tier.
-    neighbours: Mapping[str, str] = field(default_factory=dict)
+    neighbours: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def ran(self) -> int:

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ..custody.custody_answer import TierCustody
 from ..packages.outdated_packages import Update
@@ -15,8 +16,7 @@ from ..views.layer_contents import LayerContent
 from .model import ReportTier
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(msgspec.Struct, frozen=True):
     """A number about a tier, with the part of its page that lists what it counts."""
 
     number: str

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from .model import ReportTier
 from .tested import FAILED, PASSED, SKIPPED, ImageTests
 
 
-@dataclass(frozen=True, slots=True)
-class TrendPoint:
+class TrendPoint(msgspec.Struct, frozen=True):
     """The tests of all images that were in use after one release, or that the last run tested."""
 
     #: The release; empty for results that are not released.

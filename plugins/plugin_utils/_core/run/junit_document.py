@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
+
+import msgspec
 
 from ..state.status import FAILED, NOT_REACHED
 
@@ -46,7 +47,7 @@ def junit(result: RunResult, *, by_owner: bool = False) -> str:
 
 def _split(tier: TierResult) -> Iterator[tuple[str, Iterator[ET.Element]]]:
     """Yield the names of suites and their cases: the tier itself, then its tests by their owners."""
-    yield f"{tier.tier}: build, team {tier.team}", _make_cases(dataclasses.replace(tier, tests=[]))
+    yield f"{tier.tier}: build, team {tier.team}", _make_cases(msgspec.structs.replace(tier, tests=[]))
     for owner in dict.fromkeys((test.tier, test.owner) for test in tier.tests):
         kind = "tests" if owner[0] == tier.tier else f"contracts of {owner[0] or 'an unknown tier'}"
         tests = (test for test in tier.tests if (test.tier, test.owner) == owner)

@@ -12,7 +12,6 @@ several projects can have state under that name. Each project adopts only the st
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import multiprocessing
 import os
@@ -20,6 +19,8 @@ import signal
 from collections.abc import Callable, Collection
 from pathlib import Path
 from types import FrameType
+
+import msgspec
 
 from ..compatibility import matrix_store
 from ..engine.engine import Engine
@@ -127,7 +128,7 @@ def _adopt_matrices(old: Path, chain: str, tiers: Collection[str]) -> None:
     with contextlib.suppress(TierwrightError, OSError):  # a run does not need old matrices
         for matrix in matrix_store.saved_matrices(old):
             if set(matrix.tiers) <= set(tiers):
-                matrix_store.save_matrix(state_folder(chain), dataclasses.replace(matrix, chain=chain))
+                matrix_store.save_matrix(state_folder(chain), msgspec.structs.replace(matrix, chain=chain))
 
 
 def begin(engine: Engine, chain: str, home: Home, command: str, waiting: Waiting) -> Journal:

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from ..contract.role_tests import Suite
 from ..engine.engine import Engine
@@ -32,8 +33,7 @@ RESULT_NAMES = ("result.json", "junit.xml", "refusals.sarif")
 RUNNING, PASSED = "running", "passed"
 
 
-@dataclass(frozen=True, slots=True)
-class Test:
+class Test(msgspec.Struct, frozen=True):
     """A test that ran."""
 
     #: Its ID for pytest.
@@ -52,8 +52,7 @@ class Test:
     log: str
 
 
-@dataclass(frozen=True, slots=True)
-class TierResult:
+class TierResult(msgspec.Struct, frozen=True):
     """The result of a tier."""
 
     tier: str
@@ -79,8 +78,7 @@ class TierResult:
     told: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(msgspec.Struct, frozen=True):
     """The result of a run."""
 
     #: The chain's name; ``null`` if the inventory does not describe a chain.
@@ -96,7 +94,7 @@ class RunResult:
     error: str | None
     #: The command that continues the build of the chain.
     repeat: str
-    tiers: list[TierResult] = field(default_factory=list)
+    tiers: list[TierResult] = msgspec.field(default_factory=list)
 
 
 def check_files(arguments: Mapping[str, Any]) -> dict[str, str]:

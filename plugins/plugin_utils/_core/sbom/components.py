@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from ..errors import NotFoundError
 from ..layer_index.entries import InstalledPackage
@@ -14,8 +15,7 @@ from ..layer_index.merged_files import ChangeKind
 from .distribution import Distribution
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(msgspec.Struct, frozen=True):
     """Who made a layer. Unknown values are ``None``."""
 
     #: Name for output: the tier, otherwise the number of the layer with the command that made it.
@@ -34,8 +34,7 @@ class Owner:
                 yield name, value
 
 
-@dataclass(frozen=True, slots=True)
-class Component:
+class Component(msgspec.Struct, frozen=True):
     """A package, and what a layer did to it."""
 
     #: ``dpkg``, ``apk`` or ``rpm``.
@@ -49,8 +48,7 @@ class Component:
     owner: Owner
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """What one layer did to the packages.
 
     A tier without a layer of its own is a part, too. A base that was pulled is one part with all layers of that image.
@@ -79,8 +77,7 @@ class Part:
         return "sha256:" + hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class ImageComponents:
+class ImageComponents(msgspec.Struct, frozen=True):
     """The packages of an image."""
 
     #: ID of the image, the digest of its configuration.

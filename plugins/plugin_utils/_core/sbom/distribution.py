@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from ..text import printable
 
@@ -15,8 +16,7 @@ PATHS = ("etc/os-release", "usr/lib/os-release")
 _LINE = re.compile(r"""^[ \t]*([A-Z_]+)=["']?([^"'\n]*)["']?[ \t]*$""", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
+class Distribution(msgspec.Struct, frozen=True):
     """A distribution and its version."""
 
     #: ``debian``, ``alpine``, ``fedora``; empty if unknown.

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
 
 from ..transports.image import Stack
 from .component_reader import read_components
@@ -37,8 +39,7 @@ class Duty(StrEnum):
     NOT_FOUND = "not found"
 
 
-@dataclass(frozen=True, slots=True)
-class OwnedFinding:
+class OwnedFinding(msgspec.Struct, frozen=True):
     """A finding with its owner."""
 
     vulnerability: str
@@ -69,16 +70,14 @@ class OwnedFinding:
     reports: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class SeverityCount:
+class SeverityCount(msgspec.Struct, frozen=True):
     """Number of findings of one severity."""
 
     severity: str
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class TeamDuty:
+class TeamDuty(msgspec.Struct, frozen=True):
     """The findings of one team."""
 
     #: ``null`` for findings whose owner is not known.
@@ -90,8 +89,7 @@ class TeamDuty:
     severities: list[SeverityCount]
 
 
-@dataclass(frozen=True, slots=True)
-class ReportSummary:
+class ReportSummary(msgspec.Struct, frozen=True):
     """A report that was read."""
 
     file: str
@@ -102,8 +100,7 @@ class ReportSummary:
     findings: int
 
 
-@dataclass(frozen=True, slots=True)
-class FindingOwners:
+class FindingOwners(msgspec.Struct, frozen=True):
     """The answer to ``tierwright owners``."""
 
     #: ID of the image.
@@ -140,15 +137,14 @@ def find_owners(stack: Stack, reports: Sequence[ScanReport], team: str | None = 
     )
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(msgspec.Struct):
     """What several reports say about one vulnerability of one package."""
 
-    findings: list[ScannedFinding] = field(default_factory=list)
+    findings: list[ScannedFinding] = msgspec.field(default_factory=list)
     #: Paths of the reports, each once.
-    reports: dict[str, None] = field(default_factory=dict)
+    reports: dict[str, None] = msgspec.field(default_factory=dict)
     #: By owner: what was found, and its names.
-    found: dict[Owner, tuple[FoundPackages, dict[str, None]]] = field(default_factory=dict)
+    found: dict[Owner, tuple[FoundPackages, dict[str, None]]] = msgspec.field(default_factory=dict)
     #: Why nothing was found.
     why_not: str = ""
 

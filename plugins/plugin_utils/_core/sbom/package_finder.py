@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from ..layer_index.merged_files import ChangeKind, FileSystem
 from ..text import printable
@@ -13,8 +13,7 @@ from .components import Component, ImageComponents, Owner, Part
 from .scanned_finding import ScannedFinding, ScannedPackage
 
 
-@dataclass(frozen=True, slots=True)
-class FoundPackages:
+class FoundPackages(msgspec.Struct, frozen=True):
     """A package, or the files of one part, that a finding is about."""
 
     part: Part

@@ -8,8 +8,9 @@ https://github.com/package-url/purl-spec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
+
+import msgspec
 
 from .components import Component
 from .distribution import Distribution
@@ -20,8 +21,7 @@ SYSTEM_TYPES = frozenset(_TYPES.values())
 _LONGEST = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class PackageUrl:
+class PackageUrl(msgspec.Struct, frozen=True):
     """The parts of a package URL."""
 
     #: ``deb``, ``pypi`` …
@@ -30,7 +30,7 @@ class PackageUrl:
     name: str
     #: With the epoch, as package managers write it; empty if there is none.
     version: str
-    qualifiers: Mapping[str, str] = field(default_factory=dict)
+    qualifiers: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 def write_purl(component: Component, distribution: Distribution) -> str:

@@ -9,7 +9,6 @@ Reports are read as if they were hostile: their size, their findings and the typ
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -27,8 +26,7 @@ LARGEST = 64 << 20
 MOST = 200_000
 
 
-@dataclass(frozen=True, slots=True)
-class ScanReport:
+class ScanReport(msgspec.Struct, frozen=True):
     """A report."""
 
     #: Path of the file.

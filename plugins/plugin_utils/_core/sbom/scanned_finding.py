@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from ..text import printable
 from .purl import SYSTEM_TYPES, read_purl
@@ -27,8 +29,7 @@ _SYNONYMS = {"important": "high", "moderate": "medium"}
 _OLD_TYPES = {"alpine": "apk"}
 
 
-@dataclass(frozen=True, slots=True)
-class ScannedPackage:
+class ScannedPackage(msgspec.Struct, frozen=True):
     """A package, as a report names it. Unknown texts are empty."""
 
     #: Type of the package URL: ``deb``, ``pypi`` …; otherwise :data:`SYSTEM`, or empty.
@@ -43,8 +44,7 @@ class ScannedPackage:
         return self.kind in {"", SYSTEM, *SYSTEM_TYPES}
 
 
-@dataclass(frozen=True, slots=True)
-class ScannedFinding:
+class ScannedFinding(msgspec.Struct, frozen=True):
     """A vulnerability in a package."""
 
     #: ``CVE-2026-1234``.

@@ -23,9 +23,10 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import msgspec
 
 from .. import stopwatch
 from ..engine.chunks import Piece, ahead
@@ -41,8 +42,7 @@ _NEW_LAYER = "layer.tar"
 _ANY_DIGEST = "sha256:" + 64 * "0"
 
 
-@dataclass(frozen=True, slots=True)
-class _SentLayer:
+class _SentLayer(msgspec.Struct, frozen=True):
     """The layer that is already in the archive as :data:`_NEW_LAYER`, with its size in bytes."""
 
     size: int

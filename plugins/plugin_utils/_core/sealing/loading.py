@@ -15,10 +15,11 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 from weakref import WeakSet
+
+import msgspec
 
 from ..engine.chunks import reader
 from ..engine.engine import Engine
@@ -42,14 +43,13 @@ _DAMAGED = (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile)
 _need_all_layers: WeakSet[Engine] = WeakSet()
 
 
-@dataclass(frozen=True, slots=True)
-class Layers:
+class Layers(msgspec.Struct, frozen=True):
     """All layers of an image to be loaded."""
 
     #: Their digests, the base's first.
     digests: tuple[str, ...]
     #: Content of the layers that the engine may not have, by digest.
-    contents: Mapping[str, LayerContent] = field(default_factory=dict)
+    contents: Mapping[str, LayerContent] = msgspec.field(default_factory=dict)
     #: ID of an image on the engine that has all other layers; ``None`` if there are no others.
     donor: str | None = None
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import io
 from contextlib import suppress
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ..errors import DamagedError
 from ..layer.file_entry import WHITEOUT, FileEntry

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from .public_key import PublicKey
 from .statement import Statement, write_statement
@@ -30,8 +31,7 @@ class Signer(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """Signed bytes."""
 
     payload: bytes

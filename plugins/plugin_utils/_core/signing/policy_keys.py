@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import yaml
 
 from ..errors import NotFoundError, TrustError
@@ -26,8 +26,7 @@ _ENTRY = re.compile(r"(?:[ \t]*(?:#.*)?\n)*(?P<indent>[ ]+)\S")
 _ID_START = re.compile(r"[0-9a-f]{12,64}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyKey:
+class PolicyKey(msgspec.Struct, frozen=True):
     """A key in a policy."""
 
     #: Where it is: ``teams.operations.keys`` or ``tiers.base.signed_by``.

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
 
+import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -22,8 +22,7 @@ _LARGEST = 1 << 14
 SupportedKey = Ed25519PublicKey | EllipticCurvePublicKey
 
 
-@dataclass(frozen=True, slots=True)
-class PublicKey:
+class PublicKey(msgspec.Struct, frozen=True):
     """A key that verifies signatures. Two keys are equal if they have the same bytes."""
 
     #: SHA-256 of its DER encoding (SubjectPublicKeyInfo): 64 hexadecimal digits.

@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ..errors import DamagedError
 
@@ -24,8 +25,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _MOST_SUBJECTS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """Something that a statement is about."""
 
     #: Its name; empty in the statements of cosign.
@@ -34,8 +34,7 @@ class Subject:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True):
     """A claim about subjects."""
 
     subjects: tuple[Subject, ...]

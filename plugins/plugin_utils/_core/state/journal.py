@@ -16,11 +16,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import unquote
+
+import msgspec
 
 from .. import local_files
 from ..chain.names import file_name
@@ -45,8 +46,7 @@ RecordT = TypeVar("RecordT")
 FoundT = TypeVar("FoundT")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """How a tier's build ended."""
 
     #: ID of the tier's image; ``None`` if the tier failed.

@@ -9,8 +9,9 @@ whether a build container is kept or left over: labels of a container cannot cha
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from ..chain.names import file_name
 from ..errors import DamagedError, RunError, describe_error
@@ -22,8 +23,7 @@ _FOLDER = "kept"
 _REQUEST, _RESUMED = "keep", "resume"
 
 
-@dataclass(frozen=True, slots=True)
-class PastTask:
+class PastTask(msgspec.Struct, frozen=True):
     """A task that was run in a build."""
 
     #: ``None`` for a task outside a role.
@@ -37,8 +37,7 @@ class PastTask:
     status: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeepRequest:
+class KeepRequest(msgspec.Struct, frozen=True):
     """The wish to keep the container of a tier if its build fails."""
 
     #: Path of the Python for modules, in the container.
@@ -47,8 +46,7 @@ class KeepRequest:
     inventory: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class KeptBuild:
+class KeptBuild(msgspec.Struct, frozen=True):
     """A failed build whose container is kept. The container does not run."""
 
     chain: str

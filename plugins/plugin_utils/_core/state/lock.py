@@ -7,7 +7,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+import msgspec
 
 from ..errors import RunError
 from ..local_files import lock
@@ -24,8 +25,7 @@ _POLL_SECONDS = 0.5
 _SAY_SECONDS = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """How a run waits for another run over the same chain."""
 
     #: Seconds; 0 fails at once.

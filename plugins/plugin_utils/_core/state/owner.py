@@ -8,20 +8,19 @@ place, so they cannot identify the project. Its Git repository, its folder and i
 
 from __future__ import annotations
 
-import dataclasses
 import getpass
 import os
 import socket
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from ..records import decode, encode
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(msgspec.Struct, frozen=True):
     """The ansible-playbook process that a run belongs to. The run ends with this process."""
 
     #: The process ID on its machine.
@@ -101,8 +100,7 @@ def user() -> str:
 _MAX_NAMED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(msgspec.Struct, frozen=True):
     """The project that a chain belongs to, and the place of one copy of it."""
 
     #: Absolute path of the folder of its inventory.
@@ -133,11 +131,11 @@ class Home:
 
     def written(self) -> str:
         """Return all fields except ``former`` as JSON, for other copies of the project to read."""
-        return encode(dataclasses.replace(self, former=""), sort_keys=True)
+        return encode(msgspec.structs.replace(self, former=""), sort_keys=True)
 
     def with_tiers(self, tiers: Collection[str]) -> Home:
         """Return the same place with more tiers."""
-        return dataclasses.replace(self, tiers=tuple(sorted({*self.tiers, *tiers})))
+        return msgspec.structs.replace(self, tiers=tuple(sorted({*self.tiers, *tiers})))
 
     @property
     def repositories(self) -> dict[str, set[str]]:

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from ..build_key.outside_inputs import DigestedInput
 from ..build_key.repository_source import RepositorySource
@@ -20,8 +21,7 @@ from ..plan.decision import Action, Decision
 from .journal import Journal
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(msgspec.Struct, frozen=True):
     """The plan for one tier."""
 
     #: The chain's name.
@@ -45,7 +45,7 @@ class Planned:
     #: ID of the image that the release tag named, even if it is not this tier's; ``None`` if there was no such tag.
     was: str | None = None
     #: The tests that its image must pass.
-    tests: Suite = field(default_factory=Suite)
+    tests: Suite = msgspec.field(default_factory=Suite)
     #: Whether its image is kept and must be tested.
     untested: bool = False
     #: The last commit that changed its role, if it is known.
@@ -78,8 +78,7 @@ class Planned:
         return tuple(f"{variable_prefix(role)}_{ending}" for role in (self.role or "", *self.more_roles))
 
 
-@dataclass(frozen=True, slots=True)
-class BuildOrigin:
+class BuildOrigin(msgspec.Struct, frozen=True):
     """Where the content of a tier comes from, and who builds it; :class:`Planned` describes the fields."""
 
     commit: Commit | None = None

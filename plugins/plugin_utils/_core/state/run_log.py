@@ -14,10 +14,12 @@ import json
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote
+
+import msgspec
+from msgspec.structs import replace
 
 from ..chain.names import file_name
 from ..errors import DamagedError, TierwrightError, describe_error
@@ -45,8 +47,7 @@ _TEST_LOG = 20_000
 _JOURNAL = 8 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class TaskResult:
+class TaskResult(msgspec.Struct, frozen=True):
     """The result of one task."""
 
     #: RFC 3339 time of its end.
@@ -63,8 +64,7 @@ class TaskResult:
     said: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class TierLog:
+class TierLog(msgspec.Struct, frozen=True):
     """What one run printed about one tier."""
 
     chain: str

@@ -9,12 +9,12 @@ after each plan and at the end of each run. Tiers that ``--limit`` excludes keep
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
+
+import msgspec
 
 from ..chain.tier import Cage
 from ..errors import DamagedError, RunError
@@ -35,8 +35,7 @@ _BUILD, _KEEP = "build", "keep"
 _DEFAULT_CAGE = Cage()
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """What a plan decided for a tier."""
 
     #: RFC 3339 time.
@@ -46,8 +45,7 @@ class Wanted:
     reasons: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class FailedTestRecord:
+class FailedTestRecord(msgspec.Struct, frozen=True):
     """A test that failed."""
 
     test: str | None
@@ -56,8 +54,7 @@ class FailedTestRecord:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """How a tier's last run ended."""
 
     #: RFC 3339 time.
@@ -77,8 +74,7 @@ class Ended:
     failures: list[FailedTestRecord]
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
+class Followed(msgspec.Struct, frozen=True):
     """Where the image of a followed tier comes from."""
 
     #: Host and repository, and the tag: ``registry.example.org/operations/corebuild:stable``.
@@ -89,8 +85,7 @@ class Followed:
     image: str
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """The status of one tier."""
 
     tier: str
@@ -165,7 +160,7 @@ def ended_tiers(journal: Journal, now: str) -> dict[str, Ended]:
     }
     failed = {name for name, ended in results.items() if ended.result == FAILED}
     return {
-        name: dataclasses.replace(ended, result=NOT_REACHED)
+        name: msgspec.structs.replace(ended, result=NOT_REACHED)
         if name in failed and not failed.isdisjoint(chain.ancestors(name))
         else ended
         for name, ended in results.items()
@@ -243,7 +238,7 @@ def note_run(journal: Journal, warn: Callable[[str], None] = _ignore) -> None:
 
     def change(status: Mapping[str, Standing]) -> Iterator[Standing]:
         for name, old in status.items():
-            yield dataclasses.replace(old, ended=ended[name]) if name in ended else old
+            yield msgspec.structs.replace(old, ended=ended[name]) if name in ended else old
 
     for chain in chains:
         _change(chain, change, warn)

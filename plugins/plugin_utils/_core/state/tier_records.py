@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+
+import msgspec
 
 from ..text import printable_lines
 from .journal import Journal
@@ -13,8 +14,7 @@ from .journal import Journal
 _BUILD, _TESTED, _DISTURBED = "build", "tested", "disturbed"
 
 
-@dataclass(frozen=True, slots=True)
-class BuildRecord:
+class BuildRecord(msgspec.Struct, frozen=True):
     """The build of a tier, recorded when its container starts."""
 
     #: ID of its container.
@@ -29,8 +29,7 @@ class BuildRecord:
     to_look_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class PassedTest:
+class PassedTest(msgspec.Struct, frozen=True):
     """A test that passed."""
 
     #: Its ID for pytest.
@@ -38,8 +37,7 @@ class PassedTest:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class RejectedTest:
+class RejectedTest(msgspec.Struct, frozen=True):
     """A test that failed. One test can fail twice: itself, and when its fixtures end."""
 
     #: Its ID for pytest; empty if no test was running.
@@ -53,8 +51,7 @@ class RejectedTest:
     log: str
 
 
-@dataclass(frozen=True, slots=True)
-class GateRecord:
+class GateRecord(msgspec.Struct, frozen=True):
     """The result of the tests of a tier's image."""
 
     #: ID of the image.
@@ -68,8 +65,7 @@ class GateRecord:
     failed: tuple[RejectedTest, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Disturbance:
+class Disturbance(msgspec.Struct, frozen=True):
     """Something outside a tier that ended its build or its tests."""
 
     reason: str

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from .. import stopwatch
 from ..agent import launch
@@ -64,8 +67,7 @@ class RoleUse:
 _NOTHING = RoleUse()
 
 
-@dataclass(frozen=True, slots=True)
-class StartedBuild:
+class StartedBuild(msgspec.Struct, frozen=True):
     """A running build container, ready for the role."""
 
     #: Its name.

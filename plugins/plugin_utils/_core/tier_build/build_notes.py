@@ -7,11 +7,11 @@ A full disk must not end a build. Then a line says so, and the image cannot be s
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from ..build_key.file_digests import digest_tree
 from ..build_key.parts import Parts
@@ -33,8 +33,7 @@ _PARENTS = 3
 _FAILURES, _MESSAGE = 100, 2000
 
 
-@dataclass(frozen=True, slots=True)
-class MadeImage:
+class MadeImage(msgspec.Struct, frozen=True):
     """An image that a build has just made."""
 
     image: Image
@@ -79,7 +78,7 @@ def note_build(
         began=made.began,
         tools=tools,
     )
-    facts = facts if is_new else dataclasses.replace(facts, built=made.image.id)
+    facts = facts if is_new else msgspec.structs.replace(facts, built=made.image.id)
     _store(lambda records: note_facts(records, candidate.id, facts), planned.tier.name, "its build", say)
 
 

@@ -10,7 +10,8 @@ Until a new candidate passes, this is its only tag, and nothing can take it for 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from ..build_key.parts import content_tag
 from ..chain import tags
@@ -27,8 +28,7 @@ _SEALING = "sealing"
 _KINDS = (_SEALING, "candidate")
 
 
-@dataclass(frozen=True, slots=True)
-class AnnouncedImage:
+class AnnouncedImage(msgspec.Struct, frozen=True):
     """An image that will soon be in the engine, without a tag at first."""
 
     #: Its ID.
@@ -113,8 +113,7 @@ def _remove_untagged(engine: Engine, journal: Journal, tier: str) -> None:
 _KIND = "candidate"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """The image that a tier gets in this run if it passes its tests."""
 
     #: Its ID.

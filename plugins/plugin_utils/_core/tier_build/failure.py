@@ -12,8 +12,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ..build_key.parts import Parts
 from ..build_key.rebuild_reasons import differences
@@ -124,8 +125,7 @@ _MAX_ITEMS = 5
 _OUTPUTS = {"stderr": "stderr", "stdout": "stdout", "module_stderr": "stderr", "module_stdout": "stdout"}
 
 
-@dataclass(frozen=True, slots=True)
-class TaskFailure:
+class TaskFailure(msgspec.Struct, frozen=True):
     """A task that failed."""
 
     #: Its name.
@@ -148,8 +148,7 @@ class TaskFailure:
         yield from (f"hint: {hint}" for hint in hints("\n".join(self.said)))
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True):
     """The explanation to print for a failed tier."""
 
     lines: list[str]

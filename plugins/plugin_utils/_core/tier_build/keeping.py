@@ -10,8 +10,9 @@ of modules on disk are removed first, because they contain what ``no_log`` hides
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from ..agent import launch
 from ..engine.containers import START_MARKER

@@ -15,8 +15,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import astuple, dataclass
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import astuple
 
 from ..chain.names import file_name
 from ..engine.engine import Engine
@@ -60,8 +62,7 @@ _WRAPPER = re.compile(r"async_wrapper(?:\.py)? (j\d+) \d+ \S*?/?(?:AnsiballZ_)?(
 _PROCESSES = 2
 
 
-@dataclass(frozen=True, slots=True)
-class AsynchronousTasks:
+class AsynchronousTasks(msgspec.Struct, frozen=True):
     """Tasks of a tier that may continue while the next tasks run."""
 
     #: Their names, sorted.

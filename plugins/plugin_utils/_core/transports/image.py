@@ -10,7 +10,8 @@ time is the build time.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from ..chain import tags
 from ..errors import DamagedError
@@ -43,8 +44,7 @@ def _first_release(names: tuple[str, ...]) -> str | None:
     return moments[0].strftime("%Y-%m-%dT%H:%M:%SZ") if moments else None
 
 
-@dataclass(frozen=True, slots=True)
-class LayerInfo:
+class LayerInfo(msgspec.Struct, frozen=True):
     """A layer and its owner. Unknown values are ``null``."""
 
     #: 1 for the lowest layer.
@@ -94,8 +94,7 @@ def layers(document: Document) -> list[LayerInfo]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class PackageChange:
+class PackageChange(msgspec.Struct, frozen=True):
     """A package that was added, removed, or changed its version."""
 
     name: str
@@ -120,8 +119,7 @@ def _split_package(key: str) -> tuple[str, str]:
     return name, architecture
 
 
-@dataclass(frozen=True, slots=True)
-class Stack:
+class Stack(msgspec.Struct, frozen=True):
     """An image with the indexes of its layers."""
 
     document: Document

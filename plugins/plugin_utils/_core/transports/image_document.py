@@ -8,9 +8,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from ..errors import DamagedError
 
@@ -27,8 +28,7 @@ _FRACTION = re.compile(r"(\.\d{6})\d+")
 _LATEST = 253_402_300_799
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One entry of an image's history."""
 
     #: Seconds since 1970; 0 if it is not recorded.
@@ -69,8 +69,7 @@ class Step:
         return role_match[part] if role_match else None
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """An image."""
 
     #: ``sha256:…`` of its configuration.

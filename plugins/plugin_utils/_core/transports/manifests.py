@@ -13,8 +13,9 @@ import platform
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ..chain.names import familiar_name, is_digest
 from ..errors import DamagedError, NotFoundError, UnsupportedError
@@ -43,8 +44,7 @@ _MAX_DEPTH = 4
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(msgspec.Struct, frozen=True):
     """A layer as it is stored, compressed or not."""
 
     #: ``sha256:…`` of the stored bytes.
@@ -53,8 +53,7 @@ class Blob:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(msgspec.Struct, frozen=True):
     """An image with its stored layers."""
 
     document: Document

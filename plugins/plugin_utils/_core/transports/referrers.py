@@ -10,9 +10,10 @@ the tag, so both lists are read. Whoever may write to the repository writes thes
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+
+import msgspec
 
 from ..chain.names import is_digest
 from ..errors import DamagedError, NotFoundError
@@ -34,8 +35,7 @@ _NO_REFERRERS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Referrer:
+class Referrer(msgspec.Struct, frozen=True):
     """An artifact that refers to a manifest, as a registry lists it."""
 
     #: The digest of the artifact's own manifest.

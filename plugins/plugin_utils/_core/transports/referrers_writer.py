@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ..errors import EngineError
 from ..image.manifest import descriptor
@@ -22,8 +23,7 @@ EMPTY_BLOB = b"{}"
 _ATTEMPTS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(msgspec.Struct, frozen=True):
     """An artifact that is not yet in a registry. Equal artifacts have equal manifests, byte for byte."""
 
     #: Its type.

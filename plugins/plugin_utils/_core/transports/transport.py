@@ -19,17 +19,18 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+
+import msgspec
+from msgspec.structs import replace
 
 from ..errors import DamagedError, EngineError, TierwrightError, UsageError, wrap_errors
 from ..layer_index.index import Store
 from .image_document import Document
 
 
-@dataclass(frozen=True, slots=True)
-class HeldImage:
+class HeldImage(msgspec.Struct, frozen=True):
     """An image in a place."""
 
     document: Document

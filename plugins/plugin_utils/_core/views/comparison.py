@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from ..layer_index.entries import FileState, differences, state
 from ..layer_index.merged_files import ChangeKind
@@ -14,8 +15,7 @@ from ..transports.image import LayerInfo, PackageChange, Stack, package_changes
 from ..transports.image_document import Document
 
 
-@dataclass(frozen=True, slots=True)
-class FileChange:
+class FileChange(msgspec.Struct, frozen=True):
     """A path that differs."""
 
     path: str
@@ -28,20 +28,18 @@ class FileChange:
     after: FileState | None
 
 
-@dataclass(frozen=True, slots=True)
-class TierDiff:
+class TierDiff(msgspec.Struct, frozen=True):
     """The differences that one tier causes; in images without tiers, the differences that one command causes."""
 
     #: Name for output: the tier, otherwise the number of the layer with the command that made it.
     called: str
     tier: str | None
     team: str | None
-    packages: list[PackageChange] = field(default_factory=list)
-    files: list[FileChange] = field(default_factory=list)
+    packages: list[PackageChange] = msgspec.field(default_factory=list)
+    files: list[FileChange] = msgspec.field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class SettingChange:
+class SettingChange(msgspec.Struct, frozen=True):
     """A setting that differs."""
 
     name: str
@@ -50,16 +48,14 @@ class SettingChange:
     after: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(msgspec.Struct, frozen=True):
     """One of the two images."""
 
     id: str
     names: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Diff:
+class Diff(msgspec.Struct, frozen=True):
     """The answer to ``tierwright diff``."""
 
     before: Side

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+
+import msgspec
+from msgspec.structs import replace
 
 from ..chain import tags
 from ..chain.names import familiar_name
@@ -27,8 +29,7 @@ from ..transports.image_document import timestamp
 from ..transports.transport import HeldImage
 
 
-@dataclass(slots=True, eq=False)
-class FamilyNode:
+class FamilyNode(msgspec.Struct, eq=False):
     """An image with its parent and children."""
 
     #: ``None`` for a sequence of layers that several images begin with, but that is not an image itself.
@@ -36,7 +37,7 @@ class FamilyNode:
     #: Number of layers.
     depth: int
     parent: FamilyNode | None = None
-    children: list[FamilyNode] = field(default_factory=list)
+    children: list[FamilyNode] = msgspec.field(default_factory=list)
 
     @property
     def shared(self) -> int:
@@ -52,15 +53,14 @@ class FamilyNode:
         return self.depth - (self.parent.depth if self.parent else 0)
 
 
-@dataclass(slots=True)
-class _Prefix:
+class _Prefix(msgspec.Struct):
     """A sequence of layers that images begin with; a node of a trie."""
 
     depth: int
     #: The images that consist of exactly these layers.
-    images: list[HeldImage] = field(default_factory=list)
+    images: list[HeldImage] = msgspec.field(default_factory=list)
     #: Longer sequences, by their next layer.
-    longer: dict[str, _Prefix] = field(default_factory=dict)
+    longer: dict[str, _Prefix] = msgspec.field(default_factory=dict)
 
 
 def families(images: Iterable[HeldImage]) -> list[FamilyNode]:
@@ -181,16 +181,14 @@ def _folded(root: FamilyNode) -> list[FamilyNode]:
 _SHORTEST_ID = 4
 
 
-@dataclass(frozen=True, slots=True)
-class AncestorTier:
+class AncestorTier(msgspec.Struct, frozen=True):
     """A tier that an image is based on."""
 
     tier: str
     team: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Upstream:
+class Upstream(msgspec.Struct, frozen=True):
     """Where an image of another team comes from, which a chain of this machine follows."""
 
     #: Host and repository, and the tag: ``registry.example.org/operations/corebuild:stable``.
@@ -201,8 +199,7 @@ class Upstream:
     ancestors: list[AncestorTier]
 
 
-@dataclass(frozen=True, slots=True)
-class Relative:
+class Relative(msgspec.Struct, frozen=True):
     """An image in the tree; or a sequence of layers that several images begin with, but that is not an image."""
 
     #: Position in the list, from 0.
@@ -241,8 +238,7 @@ class Relative:
         return ", ".join(plain_names or self.names[-1:]) or short(self.id)
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(msgspec.Struct, frozen=True):
     """The answer to ``tierwright tree``."""
 
     #: Each image after its parent; children in the order of their names.

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+
+import msgspec
 
 from ..layer.build_memory import recall_left_out
 from ..layer_index.entries import DIRECTORY, Index
@@ -13,8 +14,7 @@ from ..layer_index.merged_files import ChangeKind, LayerChange
 from ..transports.image import LayerInfo, PackageChange, Stack, package_changes
 
 
-@dataclass(frozen=True, slots=True)
-class FileCounts:
+class FileCounts(msgspec.Struct, frozen=True):
     """Numbers of files that a layer adds, changes or removes. Folders do not count."""
 
     added: int
@@ -24,8 +24,7 @@ class FileCounts:
     repeated: int
 
 
-@dataclass(frozen=True, slots=True)
-class LayerContent:
+class LayerContent(msgspec.Struct, frozen=True):
     """A layer, and what it changes in the layers below it."""
 
     layer: LayerInfo
@@ -41,8 +40,7 @@ class LayerContent:
     left_out: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class LayerListing:
+class LayerListing(msgspec.Struct, frozen=True):
     """The answer to ``tierwright layers``."""
 
     #: ID of the image.

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from ..errors import NotFoundError
 from ..layer.build_memory import Task, recall_tasks
@@ -14,8 +15,7 @@ from ..layer_index.merged_files import ChangeKind
 from ..transports.image import LayerInfo, PackageChange, Stack, package_changes
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """What one layer did to the file or package."""
 
     layer: LayerInfo
@@ -32,8 +32,7 @@ class Event:
     task: Task | None
 
 
-@dataclass(frozen=True, slots=True)
-class Blame:
+class Blame(msgspec.Struct, frozen=True):
     """The answer to ``tierwright blame``."""
 
     #: ID of the image.

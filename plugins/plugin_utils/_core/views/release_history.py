@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from ..build_key.rebuild_reasons import differences
 from ..chain import tags
@@ -21,8 +22,7 @@ from ..transports.image_document import Document, timestamp
 from ..transports.transport import CONTAINER, HeldImage, open_place, split
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(msgspec.Struct, frozen=True):
     """One release, or an image that was built and has no release tag."""
 
     #: ID of the image.
@@ -45,8 +45,7 @@ class Release:
     reasons: list[str] | None
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(msgspec.Struct, frozen=True):
     """The answer to ``tierwright history``."""
 
     tier: str
@@ -54,8 +53,7 @@ class History:
     releases: list[Release]
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
+class Why(msgspec.Struct, frozen=True):
     """The answer to ``tierwright why``."""
 
     tier: str

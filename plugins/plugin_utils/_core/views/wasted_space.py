@@ -6,15 +6,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from ..layer_index.entries import FILE, HARDLINK, Index
 from ..layer_index.merged_files import ChangeKind, LayerChange, OwnedEntry
 from ..transports.image import LayerInfo, Stack
 
 
-@dataclass(frozen=True, slots=True)
-class Hidden:
+class Hidden(msgspec.Struct, frozen=True):
     """A file in a lower layer that an upper layer changes or removes."""
 
     path: str
@@ -27,16 +27,14 @@ class Hidden:
     by: LayerInfo
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(msgspec.Struct, frozen=True):
     """One of several files with the same content."""
 
     path: str
     layer: LayerInfo
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicate:
+class Duplicate(msgspec.Struct, frozen=True):
     """Content that is stored more than once."""
 
     digest: str
@@ -47,8 +45,7 @@ class Duplicate:
     copies: list[Copy]
 
 
-@dataclass(frozen=True, slots=True)
-class HidingLayer:
+class HidingLayer(msgspec.Struct, frozen=True):
     """A layer that hides files of lower layers."""
 
     layer: LayerInfo
@@ -56,8 +53,7 @@ class HidingLayer:
     hides: int
 
 
-@dataclass(frozen=True, slots=True)
-class Waste:
+class Waste(msgspec.Struct, frozen=True):
     """The answer to ``tierwright waste``."""
 
     #: IDs of the images.

@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+
+import msgspec
 
 from ..errors import TierwrightError
 from .local_server import serve
@@ -24,8 +25,7 @@ from .work import WorkMove, decide
 _RETRY_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Announced:
+class _Announced(msgspec.Struct, frozen=True):
     """What was announced about a chain or a site, and when."""
 
     subject: Mapping[str, str]

@@ -7,7 +7,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ..errors import TierwrightError, describe_error
 from .health import RECORDS, Health

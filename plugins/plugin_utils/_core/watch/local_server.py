@@ -7,11 +7,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import AF_INET6
 from typing import Any
+
+import msgspec
 
 from ..errors import RunError
 
@@ -23,8 +24,7 @@ _SECONDS = 10
 _MOST = 32
 
 
-@dataclass(frozen=True, slots=True)
-class WebAnswer:
+class WebAnswer(msgspec.Struct, frozen=True):
     """An answer to a request."""
 
     status: HTTPStatus

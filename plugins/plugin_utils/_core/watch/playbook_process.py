@@ -9,8 +9,9 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from ..errors import RunError
 from ..records import decode
@@ -23,8 +24,7 @@ GRACE = 20.0
 _POLL_SECONDS = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class PlaybookProcess:
+class PlaybookProcess(msgspec.Struct, frozen=True):
     """A process of ansible-playbook. It leads a process group."""
 
     pid: int

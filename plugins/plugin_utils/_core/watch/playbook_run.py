@@ -17,10 +17,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from ..errors import RunError, describe_error
@@ -46,8 +46,7 @@ _LONGEST_RESULT = 100_000
 _NOT_SET = ("ANSIBLE_HOST_KEY_CHECKING", "ANSIBLE_RETRY_FILES_ENABLED")
 
 
-@dataclass(frozen=True, slots=True)
-class PlaybookEnd:
+class PlaybookEnd(msgspec.Struct, frozen=True):
     """How playbooks ended."""
 
     outcome: RunOutcome

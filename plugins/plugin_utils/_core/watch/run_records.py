@@ -13,10 +13,12 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from ..errors import DamagedError, NotFoundError, RunError
 from ..local_files import state, write_durably
@@ -56,8 +58,7 @@ class RunOutcome(Enum):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class WatchRun:
+class WatchRun(msgspec.Struct, frozen=True):
     """A run of playbooks that a watcher began."""
 
     #: Its name: ``deploy-20261129T201500Z``.

@@ -10,9 +10,10 @@ from __future__ import annotations
 import difflib
 import ipaddress
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from ..errors import ChainError
 
@@ -36,8 +37,7 @@ _PREFIX = "watch_"
 _HIGHEST_PORT = 65535
 
 
-@dataclass(frozen=True, slots=True)
-class WatchSettings:
+class WatchSettings(msgspec.Struct, frozen=True):
     """What a watcher does, and how."""
 
     #: Whether a new release of a followed tier is locked, built and tested.

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice, takewhile
+
+import msgspec
 
 from ..deployment.choose_images import choose_image
 from ..deployment.deployed_cluster import SelectsObjects, services_of_cluster
@@ -30,8 +31,7 @@ _CHANCES = 2
 _REJECTED = {DeployOutcome.FAILED, DeployOutcome.ROLLED_BACK}
 
 
-@dataclass(frozen=True, slots=True)
-class RunningImage:
+class RunningImage(msgspec.Struct, frozen=True):
     """The image that a service runs."""
 
     #: As the target knows it.

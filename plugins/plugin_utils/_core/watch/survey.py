@@ -9,8 +9,9 @@ an answer as JSON, and contains no secret. :func:`.work.decide` turns it into de
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
+
+import msgspec
 
 from ..errors import PlanError, wrap_errors
 from ..plan.playbook_answer import ask
@@ -36,8 +37,7 @@ class WorkKind(Enum):
     DEPLOY = "deploy"
 
 
-@dataclass(frozen=True, slots=True)
-class WorkNeed:
+class WorkNeed(msgspec.Struct, frozen=True):
     """Whether one kind of work has to be done, for one chain or one site."""
 
     kind: WorkKind
@@ -56,20 +56,19 @@ class WorkNeed:
     interrupted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(msgspec.Struct, frozen=True):
     """What a comparison of what runs with what is released finds."""
 
     settings: WatchSettings
     needs: list[WorkNeed]
     #: What could not be compared, and why; one sentence each.
-    problems: list[str] = field(default_factory=list)
+    problems: list[str] = msgspec.field(default_factory=list)
     #: Names of images in the engine that the site is deployed from: ``wordpress:latest``.
-    local_images: list[str] = field(default_factory=list)
+    local_images: list[str] = msgspec.field(default_factory=list)
     #: Whether the site runs in the engine that ``DOCKER_HOST`` names.
     uses_engine: bool = False
     #: Repositories that the survey asked about, with the hosts of their registries.
-    repositories: list[str] = field(default_factory=list)
+    repositories: list[str] = msgspec.field(default_factory=list)
 
 
 #: Makes a survey; see :func:`ask_survey`.

@@ -11,10 +11,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from itertools import takewhile
+
+import msgspec
 
 from .run_records import RunOutcome, WatchRun
 from .survey import WorkKind, WorkNeed
@@ -37,8 +38,7 @@ class WorkMove(Enum):
     HOLD = "hold"
 
 
-@dataclass(frozen=True, slots=True)
-class WorkDecision:
+class WorkDecision(msgspec.Struct, frozen=True):
     """A decision about work that has to be done. Work that need not be done has none."""
 
     need: WorkNeed

@@ -8,9 +8,10 @@ import contextlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+
+import msgspec
 
 from ..errors import TierwrightError
 from ..records import decode
@@ -34,8 +35,7 @@ _RESULT = "result.json"
 _MOST_OUTPUT = 64 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
+class Watched(msgspec.Struct, frozen=True):
     """What a watcher watches."""
 
     #: Its inventories, as absolute paths. They name the watcher.
