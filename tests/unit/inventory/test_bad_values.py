@@ -13,6 +13,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image.confi
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.argument_specs import check_config
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
+from fake_engine import FakeEngine
 
 DIGEST = "sha256:" + "0f" * 32
 
@@ -163,21 +164,25 @@ class Hosts(dict):
 
 @pytest.fixture
 def plan(tmp_path, monkeypatch):
-    """Plan a base and a child, up to the point where an engine is needed."""
+    """Plan a base and its children, with an engine that has no image."""
     (tmp_path / "roles/web/tasks").mkdir(parents=True)
     (tmp_path / "roles/web/tasks/main.yml").write_text("[]\n")
     monkeypatch.chdir(tmp_path)
 
-    def run(*, defaults="", base=None, **variables):
+    def run(*, defaults="", base=None, others=None, **variables):
         if defaults:
             (tmp_path / "roles/web/defaults").mkdir()
             (tmp_path / "roles/web/defaults/main.yml").write_text(defaults)
         hosts = Hosts(
             base={"inventory_dir": str(tmp_path), **(base or {"tier_pull": f"debian@{DIGEST}"})},
             web={"inventory_dir": str(tmp_path), "tier_parent": "base", **variables},
+            **{
+                name: {"inventory_dir": str(tmp_path), "tier_parent": "base", **more}
+                for name, more in (others or {}).items()
+            },
         )
-        task_vars = {"hostvars": hosts, "groups": {"tiers": ["base", "web"]}, "ansible_play_hosts_all": ["base", "web"]}
-        Planner(ChainInventory(task_vars), "2.19").decide(None, [])
+        task_vars = {"hostvars": hosts, "groups": {"tiers": list(hosts)}, "ansible_play_hosts_all": list(hosts)}
+        Planner(ChainInventory(task_vars), "2.19").decide(FakeEngine(), [])
 
     return run
 
@@ -218,6 +223,17 @@ def test_the_plan_reports_an_invalid_setting_of_a_role(plan, defaults, words):
     with pytest.raises(ChainError) as failure:
         plan(defaults=defaults)
     assert words in str(failure.value)
+
+
+def test_errors_in_roles_and_in_keys_are_reported_at_once(plan):
+    """A role is checked after the keys are read, unless a key cannot be read."""
+    with pytest.raises(ChainError) as failure:
+        plan(
+            defaults="web_tier_config: {cmd: nginx}",
+            others={"api": {"tier_role": "web", "tier_inputs": [{"url": "ftp://x"}], "tier_config": {}}},
+        )
+    assert "tier 'web': web_tier_config.cmd is 'nginx'" in str(failure.value)
+    assert "tier 'api': tier_inputs" in str(failure.value)
 
 
 def test_all_errors_of_a_tier_are_reported_at_once(plan):

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,8 @@ class Planner:
     def decide(self, engine: Engine, force: Any, shared: SharedImages | None = None) -> dict[str, Decision]:
         """Check everything that can be checked without building, and decide for each tier.
 
+        The role of a tier that is kept is not checked again: it has the build key of a role that was.
+
         Args:
             engine: The engine with the existing images.
             force: The value of ``tier_force``: names of tiers that are built in any case.
@@ -100,9 +102,10 @@ class Planner:
             tests=self.roles.test_digests,
             shared=shared,
         )
-        for decision in decisions.values():
-            if decision.action is Action.BUILD:
-                _check_source(engine, decision.tier)
+        built = [decision.tier for decision in decisions.values() if decision.action is Action.BUILD]
+        _for_each(built, self._key_parts.check)
+        for tier in built:
+            _check_source(engine, tier)
         return decisions
 
     def take(self, engine: Engine) -> dict[str, Decision]:
@@ -130,6 +133,7 @@ class Planner:
         """
         decisions = self.take(engine)
         parts = {**self._read_parts()[tier], "parent": parent}
+        self._key_parts.check(self.inventory.chain[tier])
         reasons = ("its failed build goes on; the result is never released",)
         was = decisions[tier].was
         decisions[tier] = Decision(self.inventory.chain[tier], Action.BUILD, reasons, None, parts, forced=True, was=was)
@@ -183,21 +187,39 @@ class Planner:
         """
         parts: dict[str, dict[str, str]] = {}
         inputs: dict[str, Inputs] = {}
-        problems = []
-        for name in self.inventory.selected:
-            tier = self.inventory.chain[name]
-            try:
-                with wrap_errors(f"tier {name!r}", ChainError):
-                    parts[name] = self._key_parts.read(tier)
-                    inputs[name] = self._key_parts.read_inputs(tier)
-            except ChainError as error:
-                problems.append(str(error))
-        if problems:
-            raise ChainError(join_messages(problems))
+
+        def read(tier: Tier) -> None:
+            parts[tier.name] = self._key_parts.read(tier)
+            inputs[tier.name] = self._key_parts.read_inputs(tier)
+
+        tiers = [self.inventory.chain[name] for name in self.inventory.selected]
+        try:
+            _for_each(tiers, read)
+        except ChainError:
+            _for_each(tiers, self._key_parts.check, read)  # so that all problems are named at once
+            raise
         for name, digested in digest_inputs(inputs, warn).items():
             parts[name].update(digested.parts)
             self._inputs[name] = digested
         return parts
+
+
+def _for_each(tiers: Iterable[Tier], *steps: Callable[[Tier], None]) -> None:
+    """Call functions with each tier. The first one that fails ends the steps of that tier.
+
+    Raises:
+        ChainError: With a line for each problem of each tier.
+    """
+    problems = []
+    for tier in tiers:
+        try:
+            with wrap_errors(f"tier {tier.name!r}", ChainError):
+                for step in steps:
+                    step(tier)
+        except ChainError as error:
+            problems.append(str(error))
+    if problems:
+        raise ChainError(join_messages(problems))
 
 
 def _check_source(engine: Engine, tier: Tier) -> None:

@@ -54,13 +54,13 @@ class TierKeyParts:
         self._ansible_version = ansible_version
 
     def read(self, tier: Tier) -> dict[str, str]:
-        """Check the variables and the role of a tier, and digest them.
+        """Digest the variables and the role of a tier.
 
         Returns:
             The parts of the key, without the parent, the outside inputs, and the sources that the role used.
 
         Raises:
-            ChainError: A variable or a file of the role is wrong.
+            ChainError: A variable or a file of the role cannot be digested, or would put a secret into the image.
         """
         variables, raw = self._inventory.variables(tier.name), self._inventory.hostvars.raw_get(tier.name)
         if tier.followed is not None:
@@ -76,9 +76,7 @@ class TierKeyParts:
         contents, hidden = self._roles.read(tier.name), {SECRETS}
         if not contents:
             raise ChainError(f"tier {tier.name!r} has neither a source nor a role")
-        for role, content in zip(tier.roles, contents, strict=True):
-            check_role(tier.name, role, content.arguments, variables)
-            check_role_tier(tier.name, variable_prefix(content.role.name), content.arguments, raw)
+        for content in contents:
             hidden |= content.arguments.hidden
         tags = self._inventory.task_tags
         if tags != {"run": ["all"], "skip": []}:
@@ -93,6 +91,20 @@ class TierKeyParts:
             **digest_play(self._inventory.play_variables, raw),
             **self._common,
         }
+
+    def check(self, tier: Tier) -> None:
+        """Check a tier's variables against the specifications of its roles, and the image settings of these roles.
+
+        All of them are in the key. So this is not needed for a tier that has an image with the same key: they were
+        checked before it was built.
+
+        Raises:
+            ChainError: A variable or a file of a role is wrong.
+        """
+        variables, raw = self._inventory.variables(tier.name), self._inventory.hostvars.raw_get(tier.name)
+        for role, content in zip(tier.roles, self._roles.read(tier.name), strict=True):
+            check_role(tier.name, role, content.arguments, variables)
+            check_role_tier(tier.name, variable_prefix(content.role.name), content.arguments, raw)
 
     def read_inputs(self, tier: Tier) -> Inputs:
         """Read the outside inputs that a tier or its role declares.
