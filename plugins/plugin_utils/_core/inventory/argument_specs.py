@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from ..errors import ChainError, wrap_errors
 from ..layer.paths import matcher
 from .secrets import is_secret, leaves, reject_secrets
 from .variable_checks import RUN_CHECKS, check_names, check_type
-from .yaml_files import read_yaml
+from .yaml_files import read_plain_yaml, read_yaml
 
 
 class RoleArguments(msgspec.Struct, frozen=True):
@@ -46,8 +46,8 @@ def read_arguments(folder: Path) -> RoleArguments:
     """
     spec, defaults, constants = (
         _role_spec(folder),
-        _load(folder / "defaults", "main", templates=True) or {},
-        _load(folder / "vars", "main", templates=True) or {},
+        _load(folder / "defaults", "main", _read_variables) or {},
+        _load(folder / "vars", "main", _read_variables) or {},
     )
     if spec is None:
         return RoleArguments(None, frozenset(), defaults, constants)
@@ -293,8 +293,8 @@ def _without_defaults(option: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _role_spec(folder: Path) -> dict[str, Any] | None:
-    own = _load(folder / "meta", "argument_specs")
-    specs = own or (_load(folder / "meta", "main") or {}).get("argument_specs") or {}
+    own = _load(folder / "meta", "argument_specs", read_plain_yaml)
+    specs = own or (_load(folder / "meta", "main", read_plain_yaml) or {}).get("argument_specs") or {}
     with wrap_errors(f"{folder / 'meta'}: argument_specs", ChainError):
         main = specs.get("argument_specs", specs).get("main")
         options: dict[str, Any] = (main or {}).get("options") or {}
@@ -303,12 +303,16 @@ def _role_spec(folder: Path) -> dict[str, Any] | None:
         return None if main is None else options
 
 
-def _load(folder: Path, stem: str, *, templates: bool = False) -> dict[str, Any] | None:
+def _read_variables(path: Path) -> Any:
+    return read_yaml(path, templates=True)
+
+
+def _load(folder: Path, stem: str, read: Callable[[Path], Any]) -> dict[str, Any] | None:
     for suffix in (".yml", ".yaml"):
         path = folder / (stem + suffix)
         if path.is_file():
             with wrap_errors(str(path), ChainError):
-                content = read_yaml(path, templates=templates) or {}
+                content = read(path) or {}
                 if not isinstance(content, dict):
                     raise ChainError(f"{path} does not contain a dictionary; expected names with values")
                 return content

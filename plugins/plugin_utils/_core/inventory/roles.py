@@ -19,7 +19,7 @@ from ..contract.role_tests import find_tests
 from ..errors import ChainError, wrap_errors
 from .ansible_settings import setting
 from .argument_specs import RoleArguments, read_arguments
-from .yaml_files import read_yaml
+from .yaml_files import read_plain_yaml, read_yaml
 
 _OWN_COLLECTION = "tierwright.chain"
 
@@ -118,7 +118,7 @@ def _dependencies(folder: Path) -> Iterator[str]:
         if not path.is_file():
             continue
         with wrap_errors(str(path), ChainError):
-            meta = read_yaml(path) or {}
+            meta = read_plain_yaml(path) or {}
             names = [
                 entry if isinstance(entry, str) else entry.get("role") or entry.get("name")
                 for entry in meta.get("dependencies") or ()

@@ -1,0 +1,65 @@
+"""YAML that is read without Ansible's loader has the values that Ansible reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.errors import AnsibleError
+from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.yaml_files import (
+    read_plain_yaml,
+    read_yaml,
+)
+
+ROLES = Path(__file__).parents[3] / "roles"
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.dates() | st.text()
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
+
+
+@pytest.mark.parametrize("path", sorted(ROLES.glob("*/meta/*.yml")), ids=lambda path: str(path.relative_to(ROLES)))
+def test_both_readers_agree_about_our_roles(path):
+    assert read_plain_yaml(path) == read_yaml(path)
+
+
+@given(VALUES)
+def test_both_readers_agree_about_any_value(tmp_path_factory, value):
+    path = tmp_path_factory.getbasetemp() / "wild.yml"
+    path.write_text(yaml.safe_dump({"a": value}, allow_unicode=True))
+    assert read_plain_yaml(path) == read_yaml(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: [", "a: !nobody x", "a: 1\n b: 2", "\ta: 1", "%YAML 1.1\n%YAML 1.1\n---\na: 1", "a: 1\n---\nb: 2"]
+)
+def test_ansible_explains_files_with_errors(tmp_path, text):
+    path = tmp_path / "main.yml"
+    path.write_text(text)
+    with pytest.raises(AnsibleError, match="YAML parsing failed"):
+        read_plain_yaml(path)
+
+
+def test_a_missing_file_is_an_error_of_ansible(tmp_path):
+    with pytest.raises(AnsibleError, match="missing"):
+        read_plain_yaml(tmp_path / "missing.yml")
+
+
+@pytest.mark.parametrize("text", ["", "---\n", "- a\n", "text\n", "a: !unsafe '{{ b }}'\n"])
+def test_whatever_is_not_a_plain_dictionary_is_read_by_ansible(tmp_path, text):
+    path = tmp_path / "main.yml"
+    path.write_text(text)
+    assert read_plain_yaml(path) == read_yaml(path)
+
+
+def test_an_encrypted_file_is_read_by_ansible(tmp_path):
+    secrets = [("default", VaultSecret(b"password"))]
+    if VaultSecretsContext.current(optional=True) is None:  # Ansible has one context per process
+        VaultSecretsContext.initialize(VaultSecretsContext(secrets))
+    path = tmp_path / "main.yml"
+    path.write_bytes(VaultLib(secrets).encrypt("a: 1\n"))
+    with pytest.raises(AnsibleError, match=r"vault|decrypt"):  # this loader has no password
+        read_plain_yaml(path)
