@@ -107,8 +107,8 @@ class Runner:
     def _environment(self, contender: Contender) -> dict[str, str]:
         """The user's environment without settings for Ansible and Python. The collection is that of this clone."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "PYTHON"))}
-        # Tierwright's playbooks use this callback. It loads the connection once for all tasks.
-        callbacks = ["bench_clock", *(["tierwright.chain.chain"] if contender.place.build else [])]
+        # These do for all tasks what the playbooks of Tierwright do.
+        callbacks = ["bench_clock", *(["tierwright.chain.chain", "bench_build"] if contender.place.build else [])]
         return {
             **inherited,
             "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback_plugins"),
@@ -120,6 +120,7 @@ class Runner:
             "ANSIBLE_NOCOLOR": "true",
             "DOCKER_HOST": self._containers.address(contender.place),
             "TIERWRIGHT_BENCH_CLOCK": str(self._clock),
+            "XDG_CACHE_HOME": str(self._folder / "cache"),
             **strategy_environment(contender),
         }
 
