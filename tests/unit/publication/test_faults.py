@@ -8,6 +8,7 @@ behaves again.
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -241,6 +242,19 @@ FAULTS = {
     "a tag that is not stored": (matching("PUT", "web/manifests/latest", accepts_and_forgets), "web", "accepted team/web:latest with the digest .* 1 of 2 tags have moved"),
     "control characters": (matching("*", "team/base", answer(418, error("\x1b[2J\r\nall is well"))), "base", r"HTTP status 418 \(\\x1b\[2J all is well\)"),
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def unknown_host(monkeypatch):
+    """The other host does not exist, and no DNS server is asked: this machine's may take seconds to say so."""
+    resolve = socket.getaddrinfo
+
+    def getaddrinfo(host, *words, **options):
+        if host == MOVED_TO.split("/")[2]:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return resolve(host, *words, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
 @pytest.mark.parametrize(
