@@ -31,7 +31,7 @@ def read_yaml(path: Path | str, *, templates: bool = False) -> Any:
 def read_plain_yaml(path: Path | str) -> Any:
     """Read a YAML file in which Ansible evaluates nothing, for example a specification of arguments.
 
-    This takes a fifth of the time of :func:`read_yaml`, because places in the file are not kept. A file that only
+    This takes a third of the time of :func:`read_yaml`, because places in the file are not kept. A file that only
     Ansible can read, because it is encrypted or has tags of Ansible, is read by Ansible. So are files with errors,
     because Ansible explains them well.
 
