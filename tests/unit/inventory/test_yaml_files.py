@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible.errors import AnsibleError
-from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext
+from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible.utils.display import Display
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,10 +57,24 @@ def test_whatever_is_not_a_plain_dictionary_is_read_by_ansible(tmp_path, text):
 
 
 def test_an_encrypted_file_is_read_by_ansible(tmp_path):
-    secrets = [("default", VaultSecret(b"password"))]
-    if VaultSecretsContext.current(optional=True) is None:  # Ansible has one context per process
-        VaultSecretsContext.initialize(VaultSecretsContext(secrets))
     path = tmp_path / "main.yml"
-    path.write_bytes(VaultLib(secrets).encrypt("a: 1\n"))
+    path.write_bytes(VaultLib([("default", VaultSecret(b"password"))]).encrypt("a: 1\n"))
     with pytest.raises(AnsibleError, match=r"vault|decrypt"):  # this loader has no password
         read_plain_yaml(path)
+
+
+@pytest.mark.parametrize("text", ["a: 1\na: 2\n", "a: {b: 1, b: 2}\n"])
+def test_ansible_decides_about_keys_that_occur_twice(tmp_path, monkeypatch, text):
+    path = tmp_path / "main.yml"
+    path.write_text(text)
+    warnings = []
+    monkeypatch.setattr(Display, "warning", lambda _self, msg, **_more: warnings.append(msg))
+    assert read_plain_yaml(path) == read_yaml(path)
+    assert len(warnings) == 2
+    assert all("duplicate mapping key" in warning for warning in warnings)
+
+
+def test_merged_keys_have_the_values_that_ansible_reads(tmp_path):
+    path = tmp_path / "main.yml"
+    path.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n")
+    assert read_plain_yaml(path) == read_yaml(path) == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}}
