@@ -37,7 +37,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from ansible.plugins.callback import CallbackBase
-from ansible.plugins.loader import connection_loader, get_shell_plugin
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core import stopwatch
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import record_column
@@ -74,6 +73,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.ta
     note_task_result,
     start_recording,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_plugins import load_task_plugins
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_times import TaskTimes
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.measuring import start_measuring
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import Signals
@@ -160,7 +160,8 @@ class CallbackModule(CallbackBase):
             atexit.register(self._end, os.getpid())
             add_role_folders(self._journal)
             if _content(result).get("gate"):
-                _load_task_plugins()
+                load_task_plugins()
+                import_ahead()  # the tasks that start and end tiers need the engine's SDK
             if not start_measuring(self._journal, current_work):
                 self._times = None
             if _content(result).get("builds"):
@@ -336,16 +337,6 @@ class CallbackModule(CallbackBase):
             warn(f"{error}; the next run removes what is left")
             return
         journal.end()
-
-
-def _load_task_plugins() -> None:
-    """Load the plugins that every task in a build container needs, and what the tasks that start and end tiers need.
-
-    Tasks are forks of this process, so they need not load these again.
-    """
-    connection_loader.get("tierwright.chain.tier", class_only=True)
-    get_shell_plugin(shell_type="sh")
-    import_ahead()
 
 
 def _tasks(playbook: Any) -> Any:

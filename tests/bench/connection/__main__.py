@@ -17,8 +17,8 @@ The output has one table for each list, with one line for each contender.
     The median of this plugin, with the socket of the engine and with an engine at tcp://, divided by the median of the
     line. 0.20 means that the plugin takes a fifth of the time.
 
-For this plugin, Ansible is prepared as in a build: it keeps the archives of its modules from one round to the next, and
-collects garbage less often.
+For this plugin, Ansible is prepared as in a build: it loads the plugin before the first task, keeps the archives of its
+modules from one round to the next, and collects garbage less often.
 
 ``controller-floor`` is the same number of ``debug`` tasks, which reach no host: no connection can be faster. The
 targets follow. ``by min`` compares the best rounds. If the machine has other load, so that ``max`` is far above

@@ -23,10 +23,11 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.mo
     keep_archives,
     restore_archives,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_plugins import load_task_plugins
 
 
 class CallbackModule(CallbackBase):
-    """Collects garbage less often, and keeps the archives of Ansible's modules from one run to the next."""
+    """Collects garbage less often, loads plugins early, and keeps archives of modules from one run to the next."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -39,6 +40,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_play_start(self, play: Any) -> None:
         garbage_collection.freeze_objects()
         restore_archives(())  # the play applies no roles
+        load_task_plugins()
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         keep_archives()
