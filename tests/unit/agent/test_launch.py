@@ -3,13 +3,17 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import launch
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.local_files import is_locked
 
 LOCAL = "unix:///var/run/docker.sock"
 LONG = "a-long-name" * 20
@@ -155,3 +159,62 @@ def test_a_container_that_locks_its_files_does_not_block_tasks(runtime, monkeypa
         assert launch.attach(LOCAL, "it", "auto", print) == "a connection"
     launch.remove_agent_folder(LOCAL, "it")
     assert list((runtime / "tierwright").iterdir()) == []
+
+
+KEEPER = """
+import contextlib, os, sys
+with contextlib.suppress(OSError):  # nobody listens if the container did not start
+    os.write(1, sys.argv[1].encode())
+os.close(1)
+open(sys.argv[2], "w").write(f"{len(sys.stdin.buffer.read())} bytes")
+"""
+
+
+@pytest.fixture
+def heard(runtime, monkeypatch):
+    """Replaces the keeper by a program that says something, and returns what it was told."""
+
+    def replace_keeper(says):
+        file = runtime / "heard"
+        command = [sys.executable, "-c", KEEPER, says, str(file)]
+        monkeypatch.setattr(launch, "_keeper_command", lambda *_: command)
+        return file.read_text
+
+    return replace_keeper
+
+
+@pytest.mark.parametrize(("says", "told"), [("locked", "1 bytes"), ("", "0 bytes")])
+def test_a_keeper_that_holds_the_lock_is_told_that_the_container_runs(heard, says, told):
+    hear = heard(says)
+    with launch.agent_ahead(LOCAL, "it", "auto"):
+        assert launch.agent_folder(LOCAL, "it").is_dir()
+    assert hear() == told
+
+
+def test_a_keeper_is_not_told_about_a_container_that_did_not_start(heard):
+    hear = heard("locked")
+    with pytest.raises(EngineError, match="no such image"), launch.agent_ahead(LOCAL, "it", "auto"):
+        raise EngineError("no such image")
+    assert hear() == "0 bytes"
+
+
+def test_a_keeper_that_cannot_start_is_no_error(runtime, monkeypatch):
+    monkeypatch.setattr(launch, "_keeper_command", lambda *_: ["/bin/false"])
+    with launch.agent_ahead(LOCAL, "it", "auto"):
+        pass
+
+
+@pytest.mark.parametrize("told", [b"", b"\0"])
+def test_a_keeper_holds_the_lock_until_it_has_started_the_agent_or_cannot(runtime, monkeypatch, told):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{runtime}/no-engine.sock")
+    launch.make_agent_folder(f"unix://{runtime}/no-engine.sock", "it")
+    lock = launch.agent_lock(LOCAL, "it")
+    command = [*launch._keeper_command("it", os.getpid(), "auto"), str(lock)]
+    with subprocess.Popen(command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as keeper:
+        assert keeper.stdout.read(1) == b"\0"
+        assert is_locked(lock)
+        keeper.stdin.write(told)
+    deadline = time.monotonic() + 20
+    while is_locked(lock) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_locked(lock)

@@ -18,13 +18,14 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..engine import streams as engine_streams
 from ..engine.docker_config import engine_address
 from ..engine.engine import lazy_engine
 from ..errors import EngineError, TierwrightError
+from ..local_files import lock
 from . import launch, package
 from .inside import frames
 from .inside.link import READ, FrameLink, Loop
@@ -250,9 +251,8 @@ class NoInterpreterError(EngineError):
     """The build container has no Python for the agent."""
 
 
-def _answer_and_detach(answer: dict[str, str]) -> None:
-    """Send the answer to the process that started this one, and detach from it."""
-    os.write(1, json.dumps(answer).encode())
+def _detach() -> None:
+    """Detach from the process that started this one."""
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
@@ -268,18 +268,46 @@ def _start_error(container: str, error: TierwrightError) -> str:
         return str(engine_error)
 
 
-def main(container: str, owner: str, python: str) -> None:
-    """Run a keeper in the background. The calling process exits at once; a forked child continues."""
+@contextlib.contextmanager
+def _locked(path: str) -> Iterator[Callable[[], None]]:
+    """Hold the lock on an agent that does not run yet (:func:`.launch.agent_ahead`). Yields what ends the lock."""
+    with open(path, "wb") as file:
+        lock(file, launch.LOCK_SECONDS)
+        os.write(1, b"\0")
+        yield file.close
+
+
+def main(container: str, owner: str, python: str, lock_file: str = "") -> None:
+    """Run a keeper in the background. The calling process exits at once; a forked child continues.
+
+    Args:
+        container: Name or ID of the build container.
+        owner: Process ID of its ansible-playbook.
+        python: Path of the interpreter for the agent.
+        lock_file: The agent's lock file, if the container is being started: then a byte on standard input says that it runs.
+    """
     if os.fork():
         os._exit(0)
     os.setsid()
     os.chdir("/")
+    if not lock_file:
+        _keep(container, owner, python, lambda: None)
+        return
+    with contextlib.suppress(OSError, TierwrightError), _locked(lock_file) as unlock:
+        if os.read(0, 1):
+            _detach()  # nobody waits for the answer
+            _keep(container, owner, python, unlock)
+
+
+def _keep(container: str, owner: str, python: str, answered: Callable[[], None]) -> None:
     answers: list[dict[str, str]] = []
 
     def report(answer: dict[str, str]) -> None:
         if not answers:
             answers.append(answer)
-            _answer_and_detach(answer)
+            os.write(1, json.dumps(answer).encode())
+            _detach()
+            answered()
 
     try:
         Keeper(container, int(owner), report).run(python)

@@ -9,19 +9,22 @@ engine is on this machine, the folder is mounted in the build container.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
 import os
+import select
 import shutil
 import socket
 import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from ..errors import EngineError
 from ..local_files import lock
@@ -111,7 +114,7 @@ def _check_private(path: Path) -> None:
 
 #: Timeout of a keeper in seconds; it gives the agent 60 s to start. Other tasks wait a bit longer for the lock.
 _KEEPER_SECONDS = 120
-_LOCK_SECONDS = 150
+LOCK_SECONDS = 150
 
 #: Python program that runs the keeper from the folder of this library. That folder need not be on sys.path.
 _RUN_KEEPER = (
@@ -145,7 +148,7 @@ def attach(address: str, container: str, python: str, note: Callable[[str], None
         return sock
     make_agent_folder(address, container)
     with agent_lock(address, container).open("wb") as file:
-        lock(file, _LOCK_SECONDS)
+        lock(file, LOCK_SECONDS)
         sock = _connect(path)  # a different task may have started it meanwhile
         if sock is not None:
             return sock
@@ -154,6 +157,32 @@ def attach(address: str, container: str, python: str, note: Callable[[str], None
     if sock is None:
         raise EngineError(f"the agent in build container {container} ended right after it started")
     return sock
+
+
+@contextmanager
+def agent_ahead(address: str, container: str, python: str) -> Iterator[None]:
+    """Start the agent of a build container as soon as the container runs. The block starts the container.
+
+    The keeper loads its code while the engine starts the container, and locks the agent. So a task that needs the agent
+    waits until it runs. An error is not reported: that task starts the agent again, and gets the same error.
+
+    Args:
+        address: Address of the engine.
+        container: Name of the build container. It need not exist yet.
+        python: Path of an interpreter in it.
+
+    Raises:
+        EngineError: The folder for the container cannot be created.
+    """
+    make_agent_folder(address, container)
+    command = [*_keeper_command(container, playbook_process(), python), str(agent_lock(address, container))]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as keeper:
+        yield
+        said, tell = cast(IO[bytes], keeper.stdout), cast(IO[bytes], keeper.stdin)
+        if select.select([said], [], [], _KEEPER_SECONDS)[0] and said.read(1):  # it holds the lock
+            with contextlib.suppress(BrokenPipeError):
+                tell.write(b"\0")
 
 
 def playbook_process() -> int:
@@ -172,12 +201,16 @@ def _connect(path: Path) -> socket.socket | None:
     return sock
 
 
-def _start_keeper(container: str, owner: int, python: str) -> str:
+def _keeper_command(container: str, owner: int, python: str) -> list[str]:
     library = Path(__file__).parents[1]
     module = f"{library.name}.{Path(__file__).parent.name}.keeper"
+    return [sys.executable, "-c", _RUN_KEEPER, str(library.parent), module, container, str(owner), python]
+
+
+def _start_keeper(container: str, owner: int, python: str) -> str:
     try:
         keeper = subprocess.run(
-            [sys.executable, "-c", _RUN_KEEPER, str(library.parent), module, container, str(owner), python],
+            _keeper_command(container, owner, python),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,

@@ -154,6 +154,7 @@ def start(
         container = _start_container(
             engine,
             name=container_name(journal.run, name),
+            python=python,
             image=stage_id,
             tier=name,
             labels={**labels.work(journal.run, name), labels.CHAIN: planned.chain},
@@ -189,7 +190,9 @@ def resume(
     return StartedBuild(kept.name, kept.request.python)
 
 
-def _start_container(engine: Engine, *, name: str, confined: Confinement, **settings: Any) -> containers.BuildContainer:
+def _start_container(
+    engine: Engine, *, name: str, python: str, confined: Confinement, **settings: Any
+) -> containers.BuildContainer:
     """Start a build container with the folder for its agent's socket, or without it if the engine cannot mount it.
 
     Even an engine behind a local socket can be on a different machine, or see a different file system.
@@ -197,7 +200,8 @@ def _start_container(engine: Engine, *, name: str, confined: Confinement, **sett
     agent_mount = launch.agent_mount(engine_address(), name)
     try:
         with_agent = replace(confined, mounts=(*confined.mounts, *agent_mount))
-        return engine.containers.start(name=name, confined=with_agent, **settings)
+        with launch.agent_ahead(engine_address(), name, python):
+            return engine.containers.start(name=name, confined=with_agent, **settings)
     except EngineError:
         launch.remove_agent_folder(engine_address(), name)
         if not agent_mount:
