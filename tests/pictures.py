@@ -109,6 +109,12 @@ def table_of_builds() -> str:
     return report.markdown_table(measured()["runs"], measured()["order"])
 
 
+def table_of_fan_out() -> str:
+    """The same for a chain of many applications."""
+    measured_there = measured()["fan-out"]
+    return report.markdown_table(measured_there["runs"], measured_there["order"])
+
+
 def table_of_scale() -> str:
     """The seconds and megabytes of chains of many small tiers."""
     columns = ("tiers", "kind", "s", "s/tier", "work", "engine", "MB", "load")
@@ -126,6 +132,7 @@ def chart_of_builds() -> str:
 PICTURES: dict[tuple[str, str], Callable[[], str]] = {
     ("README.md", "chain"): picture_of_chain,
     ("docs/benchmarks.md", "builds"): table_of_builds,
+    ("docs/benchmarks.md", "fan-out"): table_of_fan_out,
     ("docs/benchmarks.md", "scale"): table_of_scale,
     ("docs/benchmarks.md", "conditions"): lambda: report.conditions(measured()),
     ("docs/benchmarks.md", "content"): lambda: report.compared(measured()),

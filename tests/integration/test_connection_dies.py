@@ -14,6 +14,8 @@ from typing import Any
 import docker
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import launch
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import engine_address
 from relay import Relay
 
 from .containers import PYTHON, Target, build_container
@@ -105,6 +107,17 @@ def test_the_agent_ends_with_ansible_playbook(target, tmp_path):
     inside = target.container.exec_run(["ls", "-A", "/dev/shm", "/dev/tierwright-agent"]).output.decode()
     assert inside.split() == ["/dev/shm:", "/dev/tierwright-agent:"]
     assert [change["Path"] for change in target.container.diff() or [] if "tierwright" in change["Path"]] == []
+
+
+@pytest.mark.once
+def test_an_agent_that_starts_with_its_container_serves_the_first_task(target):
+    notes: list[str] = []
+    with launch.agent_ahead(engine_address(), target.name, target.python):
+        pass  # the container runs already
+    launch.attach(engine_address(), target.name, target.python, notes.append).close()
+    assert notes == [], "the task had to start an agent"
+    assert len(keepers(target).split()) == 1
+    assert target.agent()
 
 
 @pytest.mark.once

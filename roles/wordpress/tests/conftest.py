@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -27,37 +27,53 @@ _SITE = {
 }
 
 
+#: Containers that need seconds until they are ready, or have ended: by name, the arguments that start them.
+_SLOW: dict[str, dict[str, Any]] = {
+    "database": {"tier": "mariadb", "env": _DATABASE, "alias": "database"},
+    "site": {"env": _SITE},
+    "without_database": {
+        "env": {**_SITE, "WORDPRESS_DB_UPGRADE": "1", "WORDPRESS_DB_HOST": "127.0.0.1", "WORDPRESS_DB_WAIT": "1"},
+        "alias": "without-database",
+    },
+}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests that need the site last. It starts while the others run."""
-    items.sort(key=_needs_site)
+    """Run the tests of slow containers last. These containers start while the other tests run."""
+    items.sort(key=_is_slow)
 
 
-def _needs_site(item: pytest.Item) -> bool:
-    return "site" in getattr(item, "fixturenames", ())
+def _is_slow(item: pytest.Item) -> bool:
+    return bool({"site", "without_database"}.intersection(getattr(item, "fixturenames", ())))
 
 
 @pytest.fixture(scope="session")
-def _starting(start_once) -> tuple[Any, Any]:
-    """A container of WordPress, and one of the chain's database. They may not be ready yet."""
-    database = start_once("mariadb", env=_DATABASE, alias="database")
-    return start_once(env=_SITE), database
+def _starting(start_once) -> Iterator[dict[str, Future[Any]]]:
+    """The slow containers, by name. They start in the background; a failure is that of the tests that need them."""
+    with ThreadPoolExecutor(len(_SLOW)) as pool:
+        yield {name: pool.submit(start_once, **arguments) for name, arguments in _SLOW.items()}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _start_early(request) -> None:
-    """Start the site before the first test, if any test needs it: the database takes seconds to begin."""
-    if any(map(_needs_site, request.session.items)):
-        with contextlib.suppress(pytest.fail.Exception):  # the tests that need the site fail with it
-            request.getfixturevalue("_starting")
+    """Begin to start the slow containers before the first test, if any test needs them."""
+    if any(map(_is_slow, request.session.items)):
+        request.getfixturevalue("_starting")
 
 
 @pytest.fixture(scope="session")
 def site(_starting) -> Any:
     """A healthy container of WordPress with the chain's database. The site is not installed yet."""
-    started, database = _starting
+    started, database = (_starting[name].result() for name in ("site", "database"))
     started.wait_healthy(timeout=50)
     database.wait_healthy(timeout=50)
     return started
+
+
+@pytest.fixture(scope="session")
+def without_database(_starting) -> Any:
+    """A container of WordPress that waits one second for a database that it cannot reach."""
+    return _starting["without_database"].result()
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 #: PHP code that holds the lock of an upgrade.
 HOLD_LOCK = """
@@ -84,7 +85,8 @@ def test_tables_of_an_older_wordpress_are_upgraded_once(installed, start, php, u
     php(installed, "update_option('db_version', 30000); echo 1;")
     installed.host.check_output("cd /var/www/html && (timeout 50 php -r %s >/tmp/third 2>&1 &)", HOLD_LOCK)
     installed.wait(lambda: "locked" in installed.host.check_output("cat /tmp/third"))
-    sites = [start(alias=f"site{number}", env=upgrading) for number in (1, 2)]
+    with ThreadPoolExecutor() as pool:
+        sites = list(pool.map(lambda alias: start(alias=alias, env=upgrading), ("site1", "site2")))
     installed.wait(lambda: php(installed, f"echo $wpdb->get_var({WAITING!r});") == "2")
     installed.host.check_output("pkill -KILL -f '[G]ET_LOCK'")
     for site in sites:
@@ -94,7 +96,6 @@ def test_tables_of_an_older_wordpress_are_upgraded_once(installed, start, php, u
     assert php(installed, "echo get_option('db_version');") == version
 
 
-def test_a_database_that_cannot_be_reached_ends_the_container(start, upgrading):
-    site = start(env={**upgrading, "WORDPRESS_DB_HOST": "127.0.0.1", "WORDPRESS_DB_WAIT": "1"})
-    assert site.wait_ended() == 1
-    assert "cannot log in to the database at 127.0.0.1 within 1 seconds" in site.logs()
+def test_a_database_that_cannot_be_reached_ends_the_container(without_database):
+    assert without_database.wait_ended() == 1
+    assert "cannot log in to the database at 127.0.0.1 within 1 seconds" in without_database.logs()
