@@ -31,7 +31,9 @@ def extensions(host) -> list[str]:
 
 @pytest.mark.parametrize("extension", REQUIRED)
 def test_php_has_the_extension(extensions, extension):
-    assert extension in extensions, f"WordPress needs PHP's {extension}; the parent tier must install {REQUIRED[extension]}"
+    assert extension in extensions, (
+        f"WordPress needs PHP's {extension}; the parent tier must install {REQUIRED[extension]}"
+    )
 
 
 def test_php_is_new_enough(host):

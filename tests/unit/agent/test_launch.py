@@ -198,7 +198,8 @@ def test_a_keeper_is_not_told_about_a_container_that_did_not_start(heard):
     assert hear() == "0 bytes"
 
 
-def test_a_keeper_that_cannot_start_is_no_error(runtime, monkeypatch):
+@pytest.mark.usefixtures("runtime")
+def test_a_keeper_that_cannot_start_is_no_error(monkeypatch):
     monkeypatch.setattr(launch, "_keeper_command", lambda *_: ["/bin/false"])
     with launch.agent_ahead(LOCAL, "it", "auto"):
         pass

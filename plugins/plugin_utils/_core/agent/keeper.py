@@ -271,7 +271,7 @@ def _start_error(container: str, error: TierwrightError) -> str:
 @contextlib.contextmanager
 def _locked(path: str) -> Iterator[Callable[[], None]]:
     """Hold the lock on an agent that does not run yet (:func:`.launch.agent_ahead`). Yields what ends the lock."""
-    with open(path, "wb") as file:
+    with Path(path).open("wb") as file:
         lock(file, launch.LOCK_SECONDS)
         os.write(1, b"\0")
         yield file.close
@@ -284,7 +284,7 @@ def main(container: str, owner: str, python: str, lock_file: str = "") -> None:
         container: Name or ID of the build container.
         owner: Process ID of its ansible-playbook.
         python: Path of the interpreter for the agent.
-        lock_file: The agent's lock file, if the container is being started: then a byte on standard input says that it runs.
+        lock_file: The agent's lock file, if the container is being started. A byte on standard input says that it runs.
     """
     if os.fork():
         os._exit(0)
