@@ -25,14 +25,13 @@ _SITE = {
     "WORDPRESS_DB_PASSWORD": _PASSWORD,
     "WORDPRESS_TABLE_PREFIX": "tw_",
 }
-
-
+_UPGRADING = {**_SITE, "WORDPRESS_DB_UPGRADE": "1"}
 #: Containers that need seconds until they are ready, or have ended: by name, the arguments that start them.
 _SLOW: dict[str, dict[str, Any]] = {
     "database": {"tier": "mariadb", "env": _DATABASE, "alias": "database"},
     "site": {"env": _SITE},
     "without_database": {
-        "env": {**_SITE, "WORDPRESS_DB_UPGRADE": "1", "WORDPRESS_DB_HOST": "127.0.0.1", "WORDPRESS_DB_WAIT": "1"},
+        "env": {**_UPGRADING, "WORDPRESS_DB_HOST": "127.0.0.1", "WORDPRESS_DB_WAIT": "1"},
         "alias": "without-database",
     },
 }
@@ -79,7 +78,7 @@ def without_database(_starting) -> Any:
 @pytest.fixture(scope="session")
 def upgrading() -> dict[str, str]:
     """The variables of a container that upgrades the tables of the shared site before it starts."""
-    return {**_SITE, "WORDPRESS_DB_UPGRADE": "1"}
+    return _UPGRADING
 
 
 @pytest.fixture(scope="session")

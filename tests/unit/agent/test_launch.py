@@ -172,7 +172,7 @@ open(sys.argv[2], "w").write(f"{len(sys.stdin.buffer.read())} bytes")
 
 @pytest.fixture
 def heard(runtime, monkeypatch):
-    """Replaces the keeper by a program that says something, and returns what it was told."""
+    """A function that runs a program in place of the keeper. Its result reads what that program was told."""
 
     def replace_keeper(says):
         file = runtime / "heard"
